@@ -1,0 +1,2 @@
+//! relais-hub
+fn main() {}
