@@ -1,0 +1,45 @@
+# Relais: build, run, test. `make` lists the targets.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+
+export CARGO_TERM_COLOR ?= never
+TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+RUN_DIR := $(TARGET)/run
+
+.PHONY: help build run test soak check-all bench fmt clean-run
+
+help: ## list the targets
+	@echo 'make TARGET, where TARGET is one of:'
+	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  %-10s %s\n", $$1, $$2}'
+
+build: ## build the release binary, target/release/relais-hub
+	cargo build --release --locked --package hub
+
+run: build ## start a hub on its built-in defaults; data in target/run
+	@mkdir -p $(RUN_DIR)
+	@tests/scripts/try-next.sh $(TARGET)/release/relais-hub $(RUN_DIR)
+	@exec env RELAIS__STORAGE__DIR=$(RUN_DIR)/data RELAIS__SOCKET__PATH=$(RUN_DIR)/hub.sock \
+		$(TARGET)/release/relais-hub run
+
+test: ## everything a change must pass, in under 45 minutes on 2 cores
+	@tests/scripts/test.sh
+
+soak: ## the long counts: 200 kills, many crash seeds, long fuzzing (about an hour)
+	@tests/scripts/soak.sh
+
+check-all: ## everything there is: test, bench and soak
+	@tests/scripts/test.sh
+	@tests/scripts/bench.sh
+	@tests/scripts/soak.sh
+
+bench: ## measure against references: figure, ours, reference, ratio, budget
+	@tests/scripts/bench.sh
+
+fmt: ## format the Rust code
+	cargo fmt --all
+
+clean-run: ## delete what `make run` and broken-off tests left behind
+	rm -rf $(RUN_DIR) $(TARGET)/tmp

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Installs what the tests need beyond Rust: Debian packages, and the MQTT clients in a Python environment of their own.
+# Installs only what is missing, starts no service, asks nothing; without root it says what to install.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+target=${CARGO_TARGET_DIR:-target}
+venv=$target/venv
+export DEBIAN_FRONTEND=noninteractive
+
+missing=()
+need() { # need PACKAGE COMMAND…: the package is missing when the command fails
+    local package=$1
+    shift
+    "$@" >/dev/null 2>&1 || missing+=("$package")
+}
+need build-essential cc --version
+need pkg-config pkg-config --version
+need libsqlite3-dev pkg-config --exists sqlite3
+need mosquitto-clients command -v mosquitto_pub
+need python3 python3 --version
+need python3-venv python3 -c 'import venv, ensurepip'
+
+if [ "${#missing[@]}" -gt 0 ]; then
+    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+        echo "missing: ${missing[*]}"
+        echo "install them first, on Debian: sudo apt-get install --no-install-recommends ${missing[*]}"
+        exit 1
+    fi
+    apt-get update -q
+    apt-get install -y -q --no-install-recommends "${missing[@]}"
+fi
+
+for component in rustfmt clippy; do
+    cargo "${component/rustfmt/fmt}" --version >/dev/null 2>&1 || rustup component add "$component"
+done
+
+if ! cmp -s tests/clients/requirements.txt "$venv/installed.txt"; then
+    rm -rf "$venv"
+    python3 -m venv "$venv"
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --require-hashes \
+        --requirement tests/clients/requirements.txt
+    cp tests/clients/requirements.txt "$venv/installed.txt"
+fi
+"$venv/bin/python" -c 'import paho.mqtt; print("paho-mqtt", paho.mqtt.__version__)'
