@@ -1,1 +1,38 @@
-//! placeholder
+//! Harness of the site's tests: real binaries on loopback, each in a folder of its own.
+//!
+//! Owns starting, stopping and killing hubs, speaking to them as a device or a person would, and comparing what comes
+//! back. Leaves what must hold to the stories in `scenarios/`. Nothing here sleeps blindly: see [`eventually`]. Start
+//! with [`Hub`].
+
+mod clock;
+mod command;
+mod eventually;
+mod export;
+mod http;
+mod hub;
+mod hub_config;
+mod ledger;
+mod metrics;
+pub mod mqtt;
+mod place;
+mod process;
+mod python;
+mod random;
+mod report;
+mod tools;
+
+pub use clock::{Stopwatch, pause};
+pub use command::Output;
+pub use eventually::eventually;
+pub use export::{Reading, parse_export};
+pub use http::{Answer, raw_exchange};
+pub use hub::Hub;
+pub use hub_config::HubConfig;
+pub use ledger::{Gap, Ledger, LedgerRow};
+pub use metrics::Metrics;
+pub use place::{Place, target_dir};
+pub use process::{Ended, Process};
+pub use python::paho_script;
+pub use random::Random;
+pub use report::report;
+pub use tools::{MosquittoSub, mosquitto_pub};

@@ -1,0 +1,201 @@
+//! A running `relais-hub`, and everything a story may ask of it.
+
+use std::fs;
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::place::profile_dir;
+use crate::process::clean_command;
+use crate::{
+    Answer, Ended, Gap, HubConfig, Ledger, Metrics, Output, Place, Process, Reading, eventually, http,
+    parse_export,
+};
+
+/// From start to listening, with room for a busy machine. The budget of 0.3 s is watched by the benchmark.
+const START_DEADLINE: Duration = Duration::from_secs(20);
+
+/// From SIGTERM to the end.
+const STOP_DEADLINE: Duration = Duration::from_secs(15);
+
+/// A hub of its own: a folder, a configuration, a process. Dropping it kills the process and removes the folder.
+#[derive(Debug)]
+pub struct Hub {
+    // Before `place`, so that the process is gone when its folder goes.
+    process: Option<Process>,
+    config: HubConfig,
+    mqtt: SocketAddr,
+    web: SocketAddr,
+    place: Place,
+}
+
+impl Hub {
+    /// Starts a hub with the harness's defaults and waits until it listens.
+    pub fn start(story: &str) -> Hub {
+        Hub::start_with(story, HubConfig::default())
+    }
+
+    /// Starts a hub and waits until it listens.
+    pub fn start_with(story: &str, config: HubConfig) -> Hub {
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut hub = Hub { process: None, config, mqtt: nowhere, web: nowhere, place: Place::new(story) };
+        hub.start_again();
+        hub
+    }
+
+    /// The binary under test: `RELAIS_HUB_BIN`, or the one beside the tests.
+    pub fn binary() -> PathBuf {
+        std::env::var_os("RELAIS_HUB_BIN").map_or_else(|| profile_dir().join("relais-hub"), PathBuf::from)
+    }
+
+    /// Starts the stopped hub again, on the ports it had before, and waits until it listens.
+    pub fn start_again(&mut self) {
+        assert!(self.process.is_none(), "the hub runs already");
+        fs::write(self.config_file(), self.config.text(&self.data_dir(), &self.socket()))
+            .expect("a configuration can be written");
+        let mut command = clean_command(Hub::binary());
+        command.arg("run").arg("--config").arg(self.config_file()).env("RUST_BACKTRACE", "1");
+        let mut process = Process::start("relais-hub", &mut command, &self.place.file("hub.log"));
+        let (mqtt, web) = eventually(START_DEADLINE, "the hub's addresses", || {
+            if let Some(status) = process.ended() {
+                panic!("the hub ended at its start ({status}):\n{}", process.log());
+            }
+            addresses(&self.socket())
+        });
+        self.process = Some(process);
+        (self.mqtt, self.web) = (mqtt, web);
+        // From now on the same ports, so that clients find it again.
+        (self.config.mqtt_port, self.config.web_port) = (mqtt.port(), web.port());
+    }
+
+    /// Kills it with signal 9, at this very moment.
+    pub fn kill9(&mut self) {
+        self.process.take().expect("the hub runs").kill9();
+    }
+
+    /// Kills it with signal 9 and starts it again.
+    pub fn restart9(&mut self) {
+        self.kill9();
+        self.start_again();
+    }
+
+    /// Asks it to stop with SIGTERM and waits for its end.
+    pub fn terminate(&mut self) -> Ended {
+        self.process.take().expect("the hub runs").terminate(STOP_DEADLINE)
+    }
+
+    /// Its process.
+    pub const fn process(&mut self) -> &mut Process {
+        self.process.as_mut().expect("the hub runs")
+    }
+
+    /// What all its runs have logged.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.place.file("hub.log")).unwrap_or_default()).into_owned()
+    }
+
+    /// Where MQTT clients connect.
+    pub const fn mqtt(&self) -> SocketAddr {
+        self.mqtt
+    }
+
+    /// Where the API is.
+    pub const fn web(&self) -> SocketAddr {
+        self.web
+    }
+
+    /// The story's folder.
+    pub const fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Where the hub keeps its data.
+    pub fn data_dir(&self) -> PathBuf {
+        self.place.file("data")
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.place.socket("hub.sock")
+    }
+
+    fn config_file(&self) -> PathBuf {
+        self.place.file("hub.toml")
+    }
+
+    /// Runs a command of `relais-hub` against it.
+    pub fn cli(&self, arguments: &[&str]) -> Output {
+        let mut command = clean_command(Hub::binary());
+        Output::of(command.args(arguments).arg("--socket").arg(self.socket()))
+    }
+
+    /// `status --json`.
+    pub fn status(&self) -> Value {
+        self.cli(&["status", "--json"]).json()
+    }
+
+    /// `data ledger --json`.
+    pub fn ledger(&self) -> Ledger {
+        Ledger::parse(&self.cli(&["data", "ledger", "--json"]).json())
+    }
+
+    /// `data gaps --json`.
+    pub fn gaps(&self) -> Vec<Gap> {
+        Gap::parse_all(&self.cli(&["data", "gaps", "--json"]).json())
+    }
+
+    /// Every reading, by `data export --format ndjson`.
+    pub fn export(&self) -> Vec<Reading> {
+        parse_export(&self.cli(&["data", "export", "--format", "ndjson"]).success())
+    }
+
+    /// A GET request to its API.
+    pub fn get(&self, path: &str) -> Answer {
+        http::get(self.web, path)
+    }
+
+    /// A GET request that must be answered with 200 and JSON.
+    #[track_caller]
+    pub fn get_json(&self, path: &str) -> Value {
+        let answer = self.get(path);
+        assert_eq!(answer.status, 200, "GET {path}: {}", answer.text());
+        answer.json()
+    }
+
+    /// `/metrics`.
+    pub fn metrics(&self) -> Metrics {
+        let answer = self.get("/metrics");
+        assert_eq!(answer.status, 200, "GET /metrics");
+        Metrics::parse(&answer.text())
+    }
+
+    /// Waits until the MQTT listener takes connections.
+    pub fn wait_for_mqtt(&self) {
+        eventually(START_DEADLINE, "the MQTT listener", || {
+            TcpStream::connect(self.mqtt).map(drop).map_err(|e| e.to_string())
+        });
+    }
+}
+
+/// The addresses a hub reports through its socket: MQTT and web.
+fn addresses(socket: &Path) -> Result<(SocketAddr, SocketAddr), String> {
+    if !socket.exists() {
+        return Err("no socket yet".to_owned());
+    }
+    let output = Output::of(Command::new(Hub::binary()).args(["status", "--json", "--socket"]).arg(socket));
+    if output.code != Some(0) {
+        return Err(output.stderr);
+    }
+    let status: Value =
+        serde_json::from_str(&output.stdout).map_err(|e| format!("{e}: {}", output.stdout))?;
+    let find = |kind: &str| {
+        status["listeners"]
+            .as_array()
+            .and_then(|all| all.iter().find(|listener| listener["kind"] == kind))
+            .and_then(|listener| listener["address"].as_str()?.parse().ok())
+            .ok_or_else(|| format!("no {kind} listener in {status}"))
+    };
+    Ok((find("mqtt")?, find("web")?))
+}
