@@ -8,6 +8,7 @@ mod clock;
 mod command;
 mod eventually;
 mod export;
+pub mod fuzz;
 mod http;
 mod hub;
 mod hub_config;

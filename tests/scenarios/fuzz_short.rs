@@ -1,0 +1,46 @@
+//! A few seconds of fuzzing per target. `RELAIS_FUZZ_SECONDS` says how many (default 5), `RELAIS_SEED` which inputs;
+//! `make soak` does far more, by count.
+
+use std::time::Duration;
+
+use site_tests::fuzz::{Limit, TARGETS, run, target};
+use site_tests::{Random, report};
+
+#[track_caller]
+fn check(name: &str) {
+    let seconds = std::env::var("RELAIS_FUZZ_SECONDS").map_or(5, |text| text.parse().expect("a number"));
+    let seed = Random::seed_from_env();
+    println!("{name}: seed {seed}");
+    let target = target(name).expect("a target of this name");
+    match run(target, seed, 0, Limit::Time(Duration::from_secs(seconds))) {
+        Ok(outcome) => {
+            let per_second = u128::from(outcome.inputs) * 1000 / outcome.took.as_millis().max(1);
+            report(&format!(
+                "fuzz: {name}: seed {seed}, {} inputs, {per_second}/s, no failure",
+                outcome.inputs
+            ));
+        }
+        Err(failure) => panic!("{name}: {failure}"),
+    }
+}
+
+#[test]
+fn mqtt_codec() {
+    check("mqtt-codec");
+}
+
+#[test]
+fn wire_payload() {
+    check("wire-payload");
+}
+
+#[test]
+fn wire_topic() {
+    check("wire-topic");
+}
+
+#[test]
+fn every_target_has_a_test() {
+    let names: Vec<&str> = TARGETS.iter().map(|target| target.name).collect();
+    assert_eq!(names, ["mqtt-codec", "wire-payload", "wire-topic"], "add a test for a new target");
+}

@@ -1,0 +1,35 @@
+//! What is fuzzed: everything that reads bytes from a network or a disk.
+
+/// A function that must take any bytes without a panic.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// Names the folder of its seed files.
+    pub name: &'static str,
+    /// Takes one input.
+    pub run: fn(&[u8]),
+    /// Seeds made by the code that writes the format, so that they follow it.
+    pub seeds: fn() -> Vec<Vec<u8>>,
+}
+
+/// All targets.
+pub const TARGETS: &[Target] = &[
+    Target { name: "mqtt-codec", run: southbound::mqtt::codec::fuzz_decode, seeds: none },
+    Target { name: "wire-payload", run: southbound_wire::fuzz_decode, seeds: none },
+    Target { name: "wire-topic", run: topic, seeds: none },
+];
+
+/// The target of a name.
+pub fn target(name: &str) -> Option<&'static Target> {
+    TARGETS.iter().find(|target| target.name == name)
+}
+
+/// For formats whose seeds are all files.
+const fn none() -> Vec<Vec<u8>> {
+    Vec::new()
+}
+
+fn topic(input: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(input) {
+        drop(southbound_wire::parse_topic(text));
+    }
+}
