@@ -10,7 +10,7 @@ use site_tests::{Random, report};
 fn check(name: &str) {
     let seconds = std::env::var("RELAIS_FUZZ_SECONDS").map_or(5, |text| text.parse().expect("a number"));
     let seed = Random::seed_from_env();
-    println!("{name}: seed {seed}");
+    eprintln!("{name}: seed {seed}");
     let target = target(name).expect("a target of this name");
     match run(target, seed, 0, Limit::Time(Duration::from_secs(seconds))) {
         Ok(outcome) => {

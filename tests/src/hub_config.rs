@@ -23,8 +23,8 @@ impl Default for HubConfig {
 }
 
 impl HubConfig {
-    /// The file's text.
-    pub(crate) fn text(&self, data: &Path, socket: &Path) -> String {
+    /// The text of the file, with the folder for data and the path of the socket.
+    pub fn text(&self, data: &Path, socket: &Path) -> String {
         let mut text = self.extra.clone();
         let HubConfig { mqtt_port, web_port, anonymous, .. } = self;
         let (data, socket) = (toml_string(data), toml_string(socket));

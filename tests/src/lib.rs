@@ -32,7 +32,7 @@ pub use hub_config::HubConfig;
 pub use ledger::{Gap, Ledger, LedgerRow};
 pub use metrics::Metrics;
 pub use place::{Place, target_dir};
-pub use process::{Ended, Process};
+pub use process::{Ended, Process, clean_command};
 pub use python::paho_script;
 pub use random::Random;
 pub use report::report;

@@ -119,7 +119,7 @@ fn open_log(path: &Path) -> File {
 }
 
 /// A command with the environment's `RELAIS__…` settings removed: a story depends on its own configuration only.
-pub(crate) fn clean_command(program: impl AsRef<OsStr>) -> Command {
+pub fn clean_command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     for (key, _) in std::env::vars_os() {
         if key.to_string_lossy().starts_with("RELAIS__") {
