@@ -1,0 +1,75 @@
+//! The hub as a process: how soon it listens, what it occupies while nothing happens.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::time::Duration;
+
+use site_tests::{Hub, HubConfig, Process, Stopwatch, clean_command, pause};
+
+use crate::intake::{as_f64, in_folder};
+use crate::measure::{field, median};
+use crate::table::{Show, Table};
+
+const STARTS: u32 = 11;
+/// Idle means idle: what a start still does in the background is over by then.
+const SETTLE: Duration = Duration::from_secs(5);
+const START_DEADLINE: Duration = Duration::from_secs(20);
+const STOP_DEADLINE: Duration = Duration::from_secs(20);
+
+/// Adds the figures to the table.
+pub(crate) fn measure(folder: &Path, table: &mut Table) {
+    let binary = Hub::binary();
+    let size = fs::metadata(&binary).unwrap_or_else(|e| panic!("{}: {e}", binary.display())).len();
+    let (mut starts, mut pss, mut rss) = (Vec::new(), Vec::new(), Vec::new());
+    in_folder(&folder.join("hub"), |place| {
+        fs::create_dir_all(place).expect("a folder can be made");
+        for number in 0..STARTS {
+            let (mut hub, listening) = start(place);
+            starts.push(listening.as_secs_f64());
+            if number < 3 {
+                pause(SETTLE);
+                let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", hub.id()))
+                    .expect("the kernel has smaps_rollup");
+                pss.push(as_f64(field(&rollup, "Pss:") * 1024));
+                rss.push(as_f64(field(&rollup, "Rss:") * 1024));
+            }
+            assert_eq!(hub.terminate(STOP_DEADLINE).code, Some(0));
+        }
+    });
+    table.add("hub: start to listening", Show::Milliseconds, median(starts), None, "< 300 ms");
+    table.add("hub: idle PSS", Show::Megabytes, median(pss), None, "<= 25 MB");
+    table.add("hub: idle RSS", Show::Megabytes, median(rss), None, "<= 35 MB");
+    table.add("hub: binary", Show::Megabytes, as_f64(size), None, "<= 20 MB");
+}
+
+/// Starts a hub; how long until its MQTT listener and its API took a connection.
+fn start(place: &Path) -> (Process, Duration) {
+    let [mqtt, web] = free_ports();
+    let config = HubConfig { mqtt_port: mqtt.port(), web_port: web.port(), ..HubConfig::default() };
+    let file = place.join("hub.toml");
+    fs::write(&file, config.text(&place.join("data"), &place.join("hub.sock")))
+        .expect("a file can be written");
+    let mut command = clean_command(Hub::binary());
+    command.arg("run").arg("--config").arg(&file);
+    let watch = Stopwatch::start();
+    let process = Process::start("relais-hub", &mut command, &place.join("hub.log"));
+    for address in [mqtt, web] {
+        connect(address);
+    }
+    (process, watch.elapsed())
+}
+
+/// Connects in a tight loop: what is measured is shorter than a comfortable pause.
+fn connect(address: SocketAddr) {
+    let watch = Stopwatch::start();
+    while TcpStream::connect(address).is_err() {
+        assert!(watch.elapsed() < START_DEADLINE, "the hub does not listen on {address}");
+        pause(Duration::from_micros(500));
+    }
+}
+
+fn free_ports() -> [SocketAddr; 2] {
+    let listeners = [0, 1].map(|_| TcpListener::bind("127.0.0.1:0").expect("a port is free"));
+    listeners.map(|listener| listener.local_addr().expect("a bound socket has an address"))
+}

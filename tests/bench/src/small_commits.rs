@@ -1,0 +1,53 @@
+//! Small commits: what one poll of twenty points costs the device, which is what wears flash out.
+
+use std::path::Path;
+
+use crate::intake::{as_f64, in_folder};
+use crate::load::Load;
+use crate::log;
+use crate::measure::{Usage, median};
+use crate::sqlite::Sqlite;
+use crate::table::{Show, Table};
+
+const ROUNDS: u64 = 5;
+const POINTS: u32 = 20;
+const COMMITS: u32 = 1000;
+
+/// Adds the figures to the table.
+pub(crate) fn measure(folder: &Path, table: &mut Table) {
+    let (mut ours, mut reference) = (Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        ours.push(in_folder(&folder.join("ours"), |place| log_commits(place, round)));
+        reference.push(in_folder(&folder.join("reference"), |place| sqlite_commits(place, round)));
+    }
+    let commits = f64::from(COMMITS);
+    let bytes = |usages: &[Usage]| median(usages.iter().map(|u| as_f64(u.written) / commits).collect());
+    let speed = |usages: &[Usage]| median(usages.iter().map(|u| commits / u.wall.as_secs_f64()).collect());
+    table.add(
+        "20-point commit: device bytes",
+        Show::Bytes,
+        bytes(&ours),
+        Some(bytes(&reference)),
+        "<= 4,500 B",
+    );
+    table.add("20-point commit: commits", Show::PerSecond, speed(&ours), Some(speed(&reference)), "-");
+}
+
+fn log_commits(place: &Path, round: u64) -> Usage {
+    let handle = log::create(place);
+    let now = log::now();
+    let mut load = Load::new(round, now.mono_ms);
+    let usage = Usage::of(|| {
+        for _ in 0..COMMITS {
+            log::store_batch(&handle, now.boot, &load.batch(POINTS));
+        }
+    });
+    handle.close().expect("the log closes");
+    usage
+}
+
+fn sqlite_commits(place: &Path, round: u64) -> Usage {
+    let database = Sqlite::create(place);
+    let mut load = Load::new(round, log::now().mono_ms);
+    Usage::of(|| database.store((0..COMMITS).map(|_| load.batch(POINTS))))
+}

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# `make bench`: builds with the release profile, measures, prints one table. Results stay in target/bench.
+# Words name parts to measure: intake, commits, reopen, hub; none means all.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+target=${CARGO_TARGET_DIR:-$PWD/target}
+mkdir -p "$target/bench"
+tests/scripts/prepare.sh >"$target/bench/prepare.log" 2>&1 || { tail -n 20 "$target/bench/prepare.log"; exit 1; }
+cargo build --release --locked --package hub --package site-bench >"$target/bench/build.log" 2>&1 \
+    || { tail -n 40 "$target/bench/build.log"; exit 1; }
+{
+    echo "date:      $(date -u +%Y-%m-%dT%H:%M:%SZ)"
+    echo "machine:   $(nproc) processors, $(awk '/MemTotal/ {printf "%.1f GB", $2 / 1e6}' /proc/meminfo), $(uname -sr)"
+    echo "disk:      $(df --output=source,fstype "$target/bench" | tail -n 1 | xargs)"
+    echo "reference: SQLite $(pkg-config --modversion sqlite3), journal_mode=WAL, synchronous=FULL"
+    echo
+} | tee "$target/bench/machine.txt"
+"$target/release/bench" "$@"
+echo
+echo "kept in ${target#"$PWD"/}/bench: machine.txt, results.txt; a ratio is ours to the reference's"

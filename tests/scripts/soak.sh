@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# `make soak`: the counts too long for every change. Writes tests/soak-summary.md, which is committed.
+#
+# RELAIS_KILLS (200), RELAIS_SEEDS (2000) and RELAIS_FUZZ_COUNT (20000000 inputs per target) change the counts. The
+# fuzzing is the harness of `make test` at a hundred times its count: libFuzzer would need a nightly compiler.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+. tests/scripts/stages.sh
+target=${CARGO_TARGET_DIR:-$PWD/target}
+export CARGO_TERM_COLOR=never CARGO_TERM_PROGRESS_WHEN=never
+export RELAIS_TEST_REPORTS=$target/soak-logs/reports.txt
+export RELAIS_KILLS=${RELAIS_KILLS:-200}
+export RELAIS_SEEDS=${RELAIS_SEEDS:-2000}
+fuzz_count=${RELAIS_FUZZ_COUNT:-20000000}
+seed=${RELAIS_SEED:-$(date +%s)}
+export RELAIS_SEED=$seed
+
+store_crashes() {
+    cargo test --workspace --locked --lib --test '*' -- --skip fuzz_ crash
+}
+
+write_summary() {
+    {
+        echo "# The last soak run"
+        echo
+        echo "Written by \`make soak\`. Date: $(date -u +%Y-%m-%dT%H:%M:%SZ), revision:" \
+            "$(git rev-parse --short HEAD 2>/dev/null || echo unknown), seed: $seed, $(nproc) processors," \
+            "$(rustc --version)."
+        echo
+        echo "| stage | what | result | time |"
+        echo "|---|---|---|---|"
+        local row
+        for row in "${SUMMARY[@]}"; do echo "$row"; done
+        echo
+        echo '```'
+        cat "$RELAIS_TEST_REPORTS" 2>/dev/null || true
+        echo '```'
+    } >tests/soak-summary.md
+}
+
+SUMMARY=()
+soak() { # soak NAME WHAT COMMAND…: a stage that also gets a row in the summary
+    local began=$SECONDS result=ok
+    stage "$@" || result=FAILED
+    SUMMARY+=("| $1 | $2 | $result | $((SECONDS - began)) s |")
+}
+
+begin_stages "$target/soak-logs"
+must prepare "install what the tests need" tests/scripts/prepare.sh
+must build "test binaries and relais-hub" cargo build --workspace --all-targets --profile test --locked
+soak kills "$RELAIS_KILLS kills with signal 9 under four publishers" \
+    cargo test --workspace --locked --test kill_nine -- --nocapture
+soak crashes "power cuts of the store, $RELAIS_SEEDS seeds" store_crashes
+soak fuzz "$fuzz_count inputs per target" "$target/debug/fuzz" all --seed "$seed" --count "$fuzz_count"
+grep -h "no failure" "$target"/soak-logs/*-fuzz.log >>"$RELAIS_TEST_REPORTS" 2>/dev/null || true
+write_summary
+echo
+echo "written: tests/soak-summary.md"
+finish
