@@ -1,0 +1,151 @@
+//! Who has which session, across connections and restarts.
+
+use std::time::Duration;
+
+use super::harness::*;
+use crate::ingest::Stored;
+use crate::mqtt::codec::testing::connect;
+use crate::mqtt::codec::{Connect, Disconnect, Packet, Version};
+use crate::mqtt::config::MqttLimits;
+
+fn persistent(version: Version, id: &str) -> Connect {
+    Connect { session_expiry_s: if version == Version::V5 { 3600 } else { 0 }, ..connect(version, id, false) }
+}
+
+async fn leave(mut client: Client) {
+    client.send(&Packet::Disconnect(Disconnect { forget_will: true, session_expiry_s: None })).await;
+    assert_eq!(client.until_closed().await, None);
+}
+
+#[tokio::test]
+async fn a_persistent_session_survives_the_hub() {
+    let dir = Dir::new();
+    for version in [Version::V4, Version::V5] {
+        let id = format!("c/+#$-{version:?}");
+        let mut site = Site::start(&dir).await;
+        let (mut client, present) = Client::connect(&site.handle, persistent(version, &id)).await;
+        assert!(!present);
+        assert_eq!(client.subscribe(&[("relais/v1/+/state", 1), ("relais/v1/x/#", 0)]).await, [1, 0]);
+        client.publish(9, "relais/v1/a/telemetry", "{\"t\":1}").await;
+        let before = site.ingest.recv().await.unwrap().mark.unwrap();
+        assert_eq!((before.packet_id, before.dup), (9, false));
+        // As after kill -9: nobody says goodbye, and the file is taken as it is.
+        drop((site, client));
+        let mut site = restart(&dir).await;
+        let (mut client, present) = Client::connect(&site.handle, persistent(version, &id)).await;
+        assert!(present);
+        let mut again = publish(9, "relais/v1/a/telemetry", "{\"t\":1}");
+        again.dup = true;
+        client.send(&Packet::Publish(again)).await;
+        let resent = site.ingest.recv().await.unwrap();
+        let after = resent.mark.unwrap();
+        assert!(after.dup);
+        assert_eq!((after.incarnation, after.content_hash), (before.incarnation, before.content_hash));
+        resent.stored.unwrap().send(Stored::OnFlash).unwrap();
+        assert_eq!(client.recv().await.1[..], [0, 9]);
+        let mut other = Client::v4(&site.handle, "other").await;
+        other.publish(0, "relais/v1/a/state", "x").await;
+        assert_eq!(message(&client.recv().await, version).0, "relais/v1/a/state");
+        drop((site, client));
+        wait_for_file(&dir).await;
+    }
+}
+
+/// The old broker closes its file a moment after it was dropped.
+async fn restart(dir: &Dir) -> Site {
+    wait_for_file(dir).await;
+    Site::start(dir).await
+}
+
+async fn wait_for_file(dir: &Dir) {
+    let path = dir.0.join("mqtt-sessions.redb");
+    eventually("the file is closed", || redb::Database::open(&path).is_ok()).await;
+}
+
+#[tokio::test]
+async fn a_clean_start_discards_the_old_session_and_says_so() {
+    let dir = Dir::new();
+    let mut site = Site::start(&dir).await;
+    let (mut client, _) = Client::connect(&site.handle, persistent(Version::V5, "c")).await;
+    client.publish(1, "relais/v1/a/telemetry", "{\"t\":1}").await;
+    let publish = site.ingest.recv().await.unwrap();
+    let old = publish.mark.unwrap().incarnation;
+    publish.stored.unwrap().send(Stored::OnFlash).unwrap();
+    client.recv().await;
+    client.subscribe(&[("relais/v1/#", 0)]).await;
+    leave(client).await;
+    assert_eq!(count(&site.handle, "relais_mqtt_sessions", None), 1);
+    let (client, present) = Client::connect(&site.handle, connect(Version::V5, "c", true)).await;
+    assert!(!present);
+    assert_eq!(site.forgotten.recv().await, Some(old));
+    assert_eq!(count(&site.handle, "relais_mqtt_sessions", None), 0);
+    leave(client).await;
+    let (_client, present) = Client::connect(&site.handle, persistent(Version::V5, "c")).await;
+    assert!(!present);
+}
+
+#[tokio::test]
+async fn a_session_expires() {
+    let dir = Dir::new();
+    let mut site = Site::start(&dir).await;
+    let short = Connect { session_expiry_s: 1, ..connect(Version::V5, "short", false) };
+    let (client, _) = Client::connect(&site.handle, short).await;
+    let (mut ends_itself, _) = Client::connect(&site.handle, persistent(Version::V5, "ends-itself")).await;
+    ends_itself.send(&Packet::Disconnect(Disconnect { forget_will: true, session_expiry_s: Some(0) })).await;
+    assert!(site.forgotten.recv().await.is_some());
+    assert_eq!(count(&site.handle, "relais_mqtt_sessions_ended_total", Some("closed")), 1);
+    leave(client).await;
+    assert!(tokio::time::timeout(PATIENCE, site.forgotten.recv()).await.unwrap().is_some());
+    assert_eq!(count(&site.handle, "relais_mqtt_sessions_ended_total", Some("expired")), 1);
+}
+
+#[tokio::test]
+async fn a_second_connection_takes_over() {
+    let dir = Dir::new();
+    let handle = Site::storing(&dir).await;
+    let mut v5 = Client::v5(&handle, "same").await;
+    let mut v4 = Client::v4(&handle, "same").await;
+    let (first, body) = v5.until_closed().await.unwrap();
+    assert_eq!((first, body[0]), (0xe0, 0x8e));
+    let (mut third, present) = Client::connect(&handle, persistent(Version::V4, "same")).await;
+    assert!(!present);
+    assert_eq!(v4.until_closed().await, None);
+    third.subscribe(&[("relais/v1/#", 0)]).await;
+    let (_fourth, present) = Client::connect(&handle, persistent(Version::V4, "same")).await;
+    assert!(present);
+    assert_eq!(count(&handle, "relais_mqtt_disconnects_total", Some("taken-over")), 3);
+    still_works(&handle).await;
+}
+
+#[tokio::test]
+async fn sessions_are_bounded_and_expiry_is_announced() {
+    let dir = Dir::new();
+    let limits =
+        MqttLimits { sessions_max: 1, session_expiry_max: Duration::from_secs(60), ..MqttLimits::default() };
+    let site = Site::with(&dir, limits).await;
+    let mut client = Client::raw(&site.handle, Version::V5).await;
+    client.send(&Packet::Connect(Box::new(persistent(Version::V5, "one")))).await;
+    let (_, body) = client.recv().await;
+    assert_eq!(body[1], 0);
+    assert!(body.windows(5).any(|w| w == [17, 0, 0, 0, 60]), "{body:02x?}");
+    let mut client = Client::raw(&site.handle, Version::V5).await;
+    client.send(&Packet::Connect(Box::new(persistent(Version::V5, "two")))).await;
+    assert_eq!(client.until_closed().await.unwrap().1[1], 0x97);
+    let mut client = Client::raw(&site.handle, Version::V4).await;
+    client.send(&Packet::Connect(Box::new(persistent(Version::V4, "three")))).await;
+    assert_eq!(client.until_closed().await.unwrap().1[1], 3);
+    still_works(&site.handle).await;
+}
+
+#[tokio::test]
+async fn absent_sessions_are_counted_for_what_they_miss() {
+    let dir = Dir::new();
+    let handle = Site::storing(&dir).await;
+    let (mut client, _) = Client::connect(&handle, persistent(Version::V4, "c")).await;
+    client.subscribe(&[("relais/v1/#", 1)]).await;
+    leave(client).await;
+    let mut other = Client::v4(&handle, "other").await;
+    other.publish(1, "relais/v1/a/state", "x").await;
+    other.recv().await;
+    eventually("it is counted", || count(&handle, "relais_mqtt_dropped_total", Some("offline")) == 1).await;
+}
