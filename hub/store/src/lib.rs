@@ -1,1 +1,38 @@
-//! placeholder
+//! The telemetry log of a hub: what is acknowledged is on flash, and what is gone says why.
+//!
+//! Two tiers, because of flash wear: commits go to a preallocated write-ahead log, one page and one fdatasync each;
+//! from time to time what gathered there is sealed into compressed blocks in redb, in one transaction. Start reading
+//! with [`open`] and [`LogHandle`], go on with `log.rs` (the core: numbering, committing, planning), then `wal/`,
+//! `block/`, `table/` and `open.rs` (what a crash leaves and how it is read back).
+
+mod append;
+pub mod block;
+mod catalog;
+pub mod disk;
+mod dup;
+mod field;
+pub mod fuzz;
+mod handle;
+mod ledger;
+mod log;
+mod open;
+mod reader;
+mod record;
+mod seal;
+mod shared;
+mod table;
+mod tail;
+mod wal;
+mod writer;
+
+pub use append::{
+    APPEND_RECORDS_MAX, Append, AppendError, PublishMark, RefusedAppend, SampleClass, Stored, Urgency,
+};
+pub use catalog::Catalog;
+pub use field::Malformed;
+pub use handle::{Clock, CloseError, LogConfig, LogHandle, LogStats, Receipt, open, open_on};
+pub use ledger::{ClassLedger, Ledger};
+pub use open::{OpenContext, OpenError, Recovery};
+pub use reader::{ReadError, Reader, Reading, Records, SampleQuery, Samples};
+pub use record::{Definition, Record};
+pub use table::TableError;

@@ -1,0 +1,330 @@
+//! The log as the rest of the hub uses it: a handle in front of a writer thread and a sealer thread.
+//!
+//! The writer owns the core and is the only one that commits; the sealer encodes blocks and writes the tables beside
+//! it. Appends wait for room (their bytes are bounded), then for their commit.
+
+use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use hub_model::{BootStamp, HubId, LogEpoch};
+use thiserror::Error;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+
+use crate::append::{Append, AppendError, RefusedAppend, Stored};
+use crate::catalog::Catalog;
+use crate::disk::{Disk, RealDisk};
+use crate::log::{CoreConfig, Log};
+use crate::open::{OpenContext, OpenError, Recovery, open_core};
+use crate::reader::Reader;
+use crate::shared::{Shared, get};
+use crate::writer::{Message, Writer, run_sealer};
+
+/// Bytes of appends that may wait in memory for their commit; beyond, appenders wait, and so withhold their
+/// acknowledgements. Counted in units of 1 KiB, at least one per append.
+const WAITING_UNITS: usize = 4096;
+const UNIT_BYTES: usize = 1024;
+
+/// Settings of a log.
+#[derive(Clone, Copy, Debug)]
+pub struct LogConfig {
+    /// Size of a WAL file in bytes. Smaller wears the flash more with repeated definitions; two such files are
+    /// allocated at once. Files of another size are used up and then made anew. Default 8 MiB, at least 256 KiB.
+    pub wal_file_bytes: u64,
+    /// How long telemetry waits for company in its block. Default 15 min.
+    pub seal_after: Duration,
+    /// How many bytes of blocks are kept; at 90 % the oldest go, until 85 %. Default 8 GiB.
+    pub quota_bytes: u64,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        LogConfig {
+            wal_file_bytes: 8 * 1024 * 1024,
+            seal_after: Duration::from_secs(15 * 60),
+            quota_bytes: 8 * 1024 * 1024 * 1024,
+        }
+    }
+}
+
+/// The hub's monotonic clock.
+pub type Clock = Arc<dyn Fn() -> BootStamp + Send + Sync>;
+
+/// Opens the log in `dir` (made with mode 0700 when missing) and starts its threads.
+pub fn open(
+    dir: &Path,
+    config: LogConfig,
+    context: &OpenContext,
+    clock: Clock,
+) -> Result<(LogHandle, Recovery), OpenError> {
+    let disk = RealDisk::open(dir)?.ok_or_else(|| OpenError::Locked { dir: dir.display().to_string() })?;
+    open_on(Arc::new(disk), config, context, clock)
+}
+
+/// [`open`] on any disk.
+pub fn open_on(
+    disk: Arc<dyn Disk>,
+    config: LogConfig,
+    context: &OpenContext,
+    clock: Clock,
+) -> Result<(LogHandle, Recovery), OpenError> {
+    let core = CoreConfig {
+        wal_file_bytes: config.wal_file_bytes.max(256 * 1024).next_multiple_of(4096),
+        seal_after_ms: u64::try_from(config.seal_after.as_millis()).unwrap_or(u64::MAX / 2),
+        quota_bytes: config.quota_bytes,
+    };
+    let began = clock();
+    let (log, mut recovery) = open_core(&disk, core, context)?;
+    recovery.duration = Duration::from_millis(clock().mono_ms.saturating_sub(began.mono_ms));
+    Ok((LogHandle::start(log, core, clock)?, recovery))
+}
+
+/// A running log. Clones share it; it stops with [`LogHandle::close`], or unclean when the last clone goes.
+#[derive(Clone, Debug)]
+pub struct LogHandle {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    shared: Arc<Shared>,
+    inbox: SyncSender<Message>,
+    room: Arc<Semaphore>,
+    fatal: watch::Receiver<Option<String>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    commit_bytes_max: usize,
+}
+
+/// The promise of an append: resolves after its fsync.
+#[derive(Debug)]
+pub struct Receipt(oneshot::Receiver<Result<Stored, AppendError>>);
+
+impl Receipt {
+    /// Waits for the commit.
+    pub async fn stored(self) -> Result<Stored, AppendError> {
+        self.0.await.unwrap_or(Err(AppendError::Closed))
+    }
+
+    /// Waits for the commit, on a thread that may block.
+    pub fn wait(self) -> Result<Stored, AppendError> {
+        self.0.blocking_recv().unwrap_or(Err(AppendError::Closed))
+    }
+}
+
+/// Why a log did not close in order. What was acknowledged is safe all the same.
+#[derive(Debug, Error)]
+pub enum CloseError {
+    /// The writer had stopped before.
+    #[error("close the log: its writer had stopped")]
+    Stopped,
+    /// The last commit failed.
+    #[error("close the log: {0}")]
+    Commit(String),
+}
+
+impl LogHandle {
+    fn start(log: Log, config: CoreConfig, clock: Clock) -> Result<LogHandle, OpenError> {
+        let shared = log.shared();
+        let (inbox, messages) = sync_channel(WAITING_UNITS + 16);
+        let (plans, plans_in) = sync_channel(1);
+        let (fatal_out, fatal) = watch::channel(None);
+        let room = Arc::new(Semaphore::new(WAITING_UNITS));
+        let sealer = {
+            let (shared, inbox, quota) = (Arc::clone(&shared), inbox.clone(), config.quota_bytes);
+            spawn("log-sealer", move || run_sealer(&shared, &plans_in, &inbox, quota))?
+        };
+        let writer = {
+            let writer = Writer::new(log, plans, clock, fatal_out, Arc::clone(&room));
+            let messages: Receiver<Message> = messages;
+            spawn("log-writer", move || writer.run(&messages))?
+        };
+        let threads = Mutex::new(vec![writer, sealer]);
+        let commit_bytes_max = config.commit_bytes_max();
+        Ok(LogHandle { inner: Arc::new(Inner { shared, inbox, room, fatal, threads, commit_bytes_max }) })
+    }
+
+    /// Hands an append over, as soon as there is room. Appends of one caller are stored in the order of the calls.
+    pub async fn append(&self, append: Append) -> Result<Receipt, AppendError> {
+        let units = self.units(&append)?;
+        let room =
+            Arc::clone(&self.inner.room).acquire_many_owned(units).await.map_err(|_| AppendError::Closed)?;
+        self.send(append, room)
+    }
+
+    /// [`LogHandle::append`] on a thread that may block.
+    pub fn append_blocking(&self, append: Append) -> Result<Receipt, AppendError> {
+        block_on(self.append(append))
+    }
+
+    fn units(&self, append: &Append) -> Result<u32, AppendError> {
+        let (found, max) = (append.weight(), self.inner.commit_bytes_max);
+        if found > max {
+            return Err(RefusedAppend::TooLarge { found, max }.into());
+        }
+        Ok(u32::try_from((found / UNIT_BYTES).clamp(1, WAITING_UNITS)).unwrap_or(1))
+    }
+
+    fn send(&self, append: Append, room: OwnedSemaphorePermit) -> Result<Receipt, AppendError> {
+        let (done, receipt) = oneshot::channel();
+        let message = Message::Append { append: Box::new(append), done, room };
+        // One permit at least per message and more places in the inbox than permits: this never blocks.
+        self.inner.inbox.send(message).map_err(|_| AppendError::Closed)?;
+        Ok(Receipt(receipt))
+    }
+
+    /// A persistent session is gone: its marks need not be known any more.
+    pub fn forget_session(&self, incarnation: u64) {
+        if self.inner.inbox.send(Message::Forget(incarnation)).is_err() {
+            tracing::debug!("a session is forgotten after the log was closed");
+        }
+    }
+
+    /// A view for queries.
+    pub fn reader(&self) -> Reader {
+        Reader::new(Arc::clone(&self.inner.shared))
+    }
+
+    /// A copy of all definitions.
+    pub fn catalog(&self) -> Catalog {
+        self.reader().catalog()
+    }
+
+    /// Whose log this is.
+    pub fn hub(&self) -> HubId {
+        self.inner.shared.hub
+    }
+
+    /// Which life of it.
+    pub fn epoch(&self) -> LogEpoch {
+        self.inner.shared.epoch
+    }
+
+    /// Becomes `Some(reason)` when the writer has stopped for good.
+    pub fn fatal(&self) -> watch::Receiver<Option<String>> {
+        self.inner.fatal.clone()
+    }
+
+    /// Counts and gauges, cheap.
+    pub fn stats(&self) -> LogStats {
+        LogStats::of(&self.inner.shared)
+    }
+
+    /// Commits what is pending, marks the log as closed in order and stops its threads. Blocks for one commit, and for
+    /// a seal that is under way.
+    pub fn close(&self) -> Result<(), CloseError> {
+        let (done, closed) = oneshot::channel();
+        self.inner.inbox.send(Message::Close(done)).map_err(|_| CloseError::Stopped)?;
+        let result = closed.blocking_recv().map_err(|_| CloseError::Stopped)?;
+        self.inner.room.close();
+        let threads = std::mem::take(&mut *self.inner.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the log panicked");
+            }
+        }
+        result.map_err(CloseError::Commit)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // The sealer holds an inbox too, so the writer would not notice by itself. After a close it is gone already.
+        if self.inbox.send(Message::Abandon).is_err() {
+            tracing::trace!("the log was closed before");
+        }
+    }
+}
+
+/// Waits for a future on this thread.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(std::thread::Thread);
+    impl std::task::Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Arc::new(Unpark(std::thread::current())).into();
+    let mut context = std::task::Context::from_waker(&waker);
+    let mut future = std::pin::pin!(future);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            std::task::Poll::Ready(value) => return value,
+            std::task::Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, OpenError> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(body).map_err(OpenError::Thread)
+}
+
+/// Counts since the log was opened, and gauges of now. Bytes are as handed to the file system.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogStats {
+    /// Commits synced.
+    pub commits: u64,
+    /// WAL files given up after a failed write or sync.
+    pub commit_failures: u64,
+    /// Bytes written to the WAL, headers and padding included.
+    pub wal_bytes: u64,
+    /// WAL files there are.
+    pub wal_files: u64,
+    /// Bytes waiting for a commit.
+    pub pending_bytes: u64,
+    /// Records committed.
+    pub records: u64,
+    /// QoS 1 resends recognised.
+    pub duplicates: u64,
+    /// Seals written.
+    pub seals: u64,
+    /// Seals that failed and were tried again.
+    pub seal_failures: u64,
+    /// Blocks sealed.
+    pub blocks_sealed: u64,
+    /// Bytes of these blocks.
+    pub block_bytes_sealed: u64,
+    /// Records in these blocks.
+    pub records_sealed: u64,
+    /// Blocks evicted for the quota.
+    pub blocks_evicted: u64,
+    /// Bytes of these blocks.
+    pub block_bytes_evicted: u64,
+    /// Places where acknowledged bytes went bad, found at start or while sealing.
+    pub damaged: u64,
+    /// Damaged blocks met by queries.
+    pub damaged_reads: u64,
+    /// Bytes of all blocks held now.
+    pub block_bytes_held: u64,
+    /// Records in the WAL that are in no block yet.
+    pub tail_records: u64,
+}
+
+impl LogStats {
+    fn of(shared: &Shared) -> LogStats {
+        let c = &shared.counters;
+        let tail = shared.tail();
+        let tail_records = hub_model::Class::ALL.into_iter().map(|class| tail.records(class)).sum();
+        LogStats {
+            commits: get(&c.commits),
+            commit_failures: get(&c.commit_failures),
+            wal_bytes: get(&c.wal_bytes),
+            wal_files: get(&c.wal_files),
+            pending_bytes: get(&c.pending_bytes),
+            records: get(&c.records),
+            duplicates: get(&c.duplicates),
+            seals: get(&c.seals),
+            seal_failures: get(&c.seal_failures),
+            blocks_sealed: get(&c.blocks_sealed),
+            block_bytes_sealed: get(&c.block_bytes_sealed),
+            records_sealed: get(&c.records_sealed),
+            blocks_evicted: get(&c.blocks_evicted),
+            block_bytes_evicted: get(&c.block_bytes_evicted),
+            damaged: get(&c.damaged),
+            damaged_reads: get(&c.damaged_reads),
+            block_bytes_held: get(&c.block_bytes_held),
+            tail_records,
+        }
+    }
+}

@@ -1,0 +1,434 @@
+//! The log's core: numbers records, commits them, plans seals, evicts. One owner, no threads, no clock of its own.
+//!
+//! Invariants: a record is visible to readers and acknowledged only after its commit's fdatasync; numbers of a class
+//! are dense; whatever leaves the log unread leaves a gap row first.
+
+use std::sync::Arc;
+
+use hub_model::{BootStamp, Class, Gap, GapCause, HubId, LogEpoch, SeqRange};
+
+use crate::append::{Append, RefusedAppend, event_class};
+use crate::dup::DupTable;
+use crate::record::{Base, Definition, put_definition, put_event, put_sample};
+use crate::seal::{Due, SealPlan, encode, take_frames};
+use crate::shared::{Shared, add, get, set};
+use crate::table::TableError;
+use crate::table::store_info::StoreInfo;
+use crate::table::time_index::IndexRow;
+use crate::wal::frame::{FrameKind, put_frame};
+use crate::wal::header::Secret;
+use crate::wal::pending::Pending;
+use crate::wal::{Sealed, Wal, WalError};
+
+/// Alarms, events, audit and meta do not wait longer than this for their block.
+const SEAL_PRECIOUS_MS: u64 = 5_000;
+/// The files a commit is tried in before it is put off.
+const WRITE_ATTEMPTS: usize = 3;
+
+/// Settings of the core.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CoreConfig {
+    pub(crate) wal_file_bytes: u64,
+    pub(crate) seal_after_ms: u64,
+    pub(crate) quota_bytes: u64,
+}
+
+impl CoreConfig {
+    /// The most encoded bytes of one commit: a quarter of a file, so that no file is left half empty.
+    pub(crate) fn commit_bytes_max(&self) -> usize {
+        usize::try_from(self.wal_file_bytes / 4).unwrap_or(usize::MAX).min(2 * 1024 * 1024)
+    }
+}
+
+/// Who this log is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Identity {
+    pub(crate) hub: HubId,
+    pub(crate) epoch: LogEpoch,
+    pub(crate) secret: Secret,
+}
+
+/// What staging did with an append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Staged {
+    /// It is part of the pending commit.
+    Pending,
+    /// It is a resend of something stored or pending: there is nothing to store, and it may be acknowledged as soon
+    /// as what is pending is on flash.
+    Duplicate,
+}
+
+#[derive(Debug)]
+pub(crate) struct Log {
+    config: CoreConfig,
+    identity: Identity,
+    shared: Arc<Shared>,
+    wal: Wal,
+    pending: Pending,
+    /// What the pending commit defines; readers hear of it with the commit.
+    pending_definitions: Vec<Definition>,
+    /// The next number of each class, pending records included.
+    next: [u64; 7],
+    dup: DupTable,
+    sealed: Sealed,
+    /// Since when the oldest record of each class waits for its block.
+    waiting_since_ms: [Option<u64>; 7],
+    sealing: bool,
+    /// The base of the last commit: where time had got to.
+    last_stamp: Option<BootStamp>,
+}
+
+/// What recovery hands to the core.
+#[derive(Debug)]
+pub(crate) struct CoreParts {
+    pub(crate) config: CoreConfig,
+    pub(crate) identity: Identity,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) wal: Wal,
+    pub(crate) dup: DupTable,
+    pub(crate) sealed: Sealed,
+    pub(crate) last_stamp: Option<BootStamp>,
+}
+
+impl Log {
+    pub(crate) fn new(parts: CoreParts, now: BootStamp) -> Log {
+        let CoreParts { config, identity, shared, wal, dup, sealed, last_stamp } = parts;
+        let tail = shared.tail();
+        let next = tail.next;
+        let waiting_since_ms = Class::ALL.map(|class| (tail.records(class) > 0).then_some(now.mono_ms));
+        drop(tail);
+        Log {
+            config,
+            identity,
+            shared,
+            wal,
+            pending: Pending::default(),
+            pending_definitions: Vec::new(),
+            next,
+            dup,
+            sealed,
+            waiting_since_ms,
+            sealing: false,
+            last_stamp,
+        }
+    }
+
+    /// Numbers and encodes an append into the pending commit. Nothing is durable yet.
+    pub(crate) fn stage(&mut self, append: &Append, now: BootStamp) -> Result<Staged, RefusedAppend> {
+        append.check(self.shared.boot)?;
+        let (found, max) = (append.weight(), self.config.commit_bytes_max());
+        if found > max {
+            return Err(RefusedAppend::TooLarge { found, max });
+        }
+        if append.mark.as_ref().is_some_and(|mark| self.dup.recognises(mark)) {
+            add(&self.shared.counters.duplicates, 1);
+            return Ok(Staged::Duplicate);
+        }
+        let base = self.pending.base(now);
+        for definition in &append.definitions {
+            let seq = self.number(Class::Meta);
+            let encode = |out: &mut Vec<u8>| put_definition(out, definition);
+            self.pending.push(FrameKind::Definitions, Class::Meta, seq, base, encode);
+        }
+        let class = append.sample_class.class();
+        for sample in &append.samples {
+            let seq = self.number(class);
+            self.pending.push(FrameKind::Samples, class, seq, base, |out| put_sample(out, base, sample));
+        }
+        for event in &append.events {
+            let seq = self.number(event_class(event));
+            self.pending
+                .push(FrameKind::Events, event_class(event), seq, base, |out| put_event(out, base, event));
+        }
+        if let Some(mark) = &append.mark {
+            self.dup.insert(mark.incarnation, mark.packet_id, mark.content_hash);
+            self.pending.push_mark((mark.incarnation, mark.packet_id, mark.content_hash));
+        }
+        self.pending_definitions.extend_from_slice(&append.definitions);
+        Ok(Staged::Pending)
+    }
+
+    fn number(&mut self, class: Class) -> u64 {
+        let seq = self.next[class.index()];
+        self.next[class.index()] += 1;
+        seq
+    }
+
+    /// Adds a gap to the pending commit.
+    pub(crate) fn stage_gap(&mut self, gap: Gap, now: BootStamp) {
+        self.pending.base(now);
+        self.next[gap.class.index()] = self.next[gap.class.index()].max(gap.range.to);
+        self.pending.push_gap(gap);
+    }
+
+    /// The zero-length gap of an unclean start: readings in memory that were not acknowledged may be missing.
+    pub(crate) fn stage_restart_gap(&mut self, now: BootStamp) {
+        let at = self.next[Class::Telemetry.index()];
+        let range = SeqRange::new(at, at);
+        let since = self.last_stamp;
+        self.stage_gap(
+            Gap { class: Class::Telemetry, range, cause: GapCause::Restart, since, until: now },
+            now,
+        );
+    }
+
+    /// Marks the log as opened, with the next commit.
+    pub(crate) fn stage_open(&mut self, now: BootStamp) {
+        self.pending.base(now);
+        self.pending.push_note(FrameKind::Open);
+    }
+
+    /// Marks the log as closed in order, with the next commit.
+    pub(crate) fn stage_close(&mut self, now: BootStamp) {
+        self.pending.base(now);
+        self.pending.push_note(FrameKind::Close);
+    }
+
+    /// A session is gone; its marks with it.
+    pub(crate) fn forget_session(&mut self, incarnation: u64) {
+        self.dup.forget(incarnation);
+    }
+
+    /// Encoded bytes waiting for a commit.
+    pub(crate) const fn pending_bytes(&self) -> usize {
+        self.pending.bytes()
+    }
+
+    /// Whether anything waits for a commit.
+    pub(crate) fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Whether an append of this weight still fits into the pending commit.
+    pub(crate) fn admits(&self, weight: usize) -> bool {
+        self.pending.bytes() + weight <= self.config.commit_bytes_max()
+    }
+
+    /// Writes what is pending and syncs it. After `Ok` it may be acknowledged. After an error all of it is still
+    /// pending, and nothing of it may be.
+    pub(crate) fn commit(&mut self, now: BootStamp) -> Result<(), WalError> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let base = self.pending.base(now);
+        let (frames, count) = self.pending.encode();
+        let mut attempt = 1;
+        loop {
+            match self.write(base, &frames, count) {
+                Ok(()) => break,
+                Err(error @ (WalError::Full | WalError::TooLarge(_))) => return Err(error),
+                Err(WalError::Io(error)) => {
+                    add(&self.shared.counters.commit_failures, 1);
+                    tracing::error!(%error, "a WAL file failed and is given up; the commit goes to another");
+                    if attempt == WRITE_ATTEMPTS {
+                        return Err(WalError::Io(error));
+                    }
+                    attempt += 1;
+                }
+            }
+        }
+        self.committed(base, now);
+        Ok(())
+    }
+
+    fn write(&mut self, base: Base, frames: &[u8], count: u32) -> Result<(), WalError> {
+        if self.wal.needs_next_file(frames.len()) {
+            let repeat = self.repeat_frame();
+            self.wal.advance(repeat.as_ref().map(|frame| (base, frame.as_slice())))?;
+        }
+        self.wal.write(base, frames, count, self.next)
+    }
+
+    /// Every definition, for the start of a WAL file. Left out when it would fill a quarter of the file (some 30,000
+    /// series at 8 MiB): the tables have them all the same.
+    fn repeat_frame(&self) -> Option<Vec<u8>> {
+        let mut body = Vec::new();
+        self.shared.with_catalog(|catalog| catalog.definitions().for_each(|d| put_definition(&mut body, &d)));
+        let mut frame = Vec::with_capacity(body.len() + 16);
+        put_frame(&mut frame, FrameKind::Repeat, Class::Meta, SeqRange::new(0, 0), &body);
+        (frame.len() <= self.config.commit_bytes_max()).then_some(frame)
+    }
+
+    fn committed(&mut self, base: Base, now: BootStamp) {
+        let (frames, gaps) = self.pending.take();
+        let definitions = std::mem::take(&mut self.pending_definitions);
+        if !definitions.is_empty() {
+            self.shared.change_catalog(|catalog| definitions.iter().for_each(|d| catalog.insert(d)));
+        }
+        let records: u64 = frames.iter().map(|f| f.range.len()).sum();
+        let mut tail = self.shared.tail();
+        for frame in frames {
+            let waiting = &mut self.waiting_since_ms[frame.class.index()];
+            waiting.get_or_insert(now.mono_ms);
+            tail.push(Arc::new(frame));
+        }
+        for gap in gaps {
+            tail.push_gap(gap);
+        }
+        drop(tail);
+        self.last_stamp = Some(BootStamp { boot: base.boot, mono_ms: base.mono_ms });
+        let counters = &self.shared.counters;
+        add(&counters.commits, 1);
+        add(&counters.records, records);
+        set(&counters.wal_bytes, self.wal.bytes_written);
+        set(&counters.wal_files, self.wal.file_count() as u64);
+    }
+
+    /// What should be sealed now, if anything. Until [`Log::sealed`] is told how it went, there is no further plan.
+    /// `all` takes everything, whatever its age.
+    pub(crate) fn plan_seal(&mut self, now_ms: u64, all: bool) -> Option<SealPlan> {
+        if self.sealing {
+            return None;
+        }
+        let all = all || self.wal.is_pressed();
+        let tail = self.shared.tail();
+        let dues = Class::ALL.map(|class| self.due(class, tail.records(class), now_ms, all));
+        // Gaps and marks that stand alone wait for company, unless the WAL needs the room.
+        if dues.iter().all(|d| *d == Due::No) && !(all && self.wal.number() > self.sealed.number) {
+            return None;
+        }
+        let mut frames = Vec::new();
+        let mut upto = self.sealed.upto;
+        for (class, due) in Class::ALL.into_iter().zip(dues) {
+            upto[class.index()] =
+                take_frames(&tail, class, due, self.sealed.upto[class.index()], &mut frames);
+        }
+        let gaps = tail.gaps.clone();
+        drop(tail);
+        if frames.is_empty()
+            && gaps.is_empty()
+            && upto == self.sealed.upto
+            && self.wal.number() == self.sealed.number
+        {
+            return None;
+        }
+        self.sealing = true;
+        let sealed = Sealed { upto, number: self.wal.number() };
+        let Identity { hub, epoch, secret } = self.identity;
+        let info = StoreInfo { hub, epoch, secret, folded: sealed.number };
+        Some(SealPlan { frames, gaps, dup: self.dup.take_dirty(), sealed, info })
+    }
+
+    fn due(&self, class: Class, records: u64, now_ms: u64, all: bool) -> Due {
+        let Some(since) = self.waiting_since_ms[class.index()] else { return Due::No };
+        let wait = match class {
+            Class::Alarm | Class::Event | Class::Audit | Class::Meta => SEAL_PRECIOUS_MS,
+            Class::Telemetry | Class::Bulk | Class::Rollup => self.config.seal_after_ms,
+        };
+        if all || now_ms.saturating_sub(since) >= wait {
+            Due::All
+        } else if records > crate::block::BLOCK_RECORDS_MAX as u64 {
+            Due::Full
+        } else {
+            Due::No
+        }
+    }
+
+    /// When the next seal is due by age; `None` when nothing waits.
+    pub(crate) fn poll_seal(&self) -> Option<u64> {
+        if self.sealing {
+            return None;
+        }
+        let due = |class: Class| {
+            let wait = if class.number() <= Class::Meta.number() {
+                SEAL_PRECIOUS_MS
+            } else {
+                self.config.seal_after_ms
+            };
+            self.waiting_since_ms[class.index()].map(|since| since + wait)
+        };
+        Class::ALL.into_iter().filter_map(due).min()
+    }
+
+    /// The tables have taken a plan over.
+    pub(crate) fn sealed(&mut self, plan: &SealPlan, now_ms: u64) {
+        self.sealing = false;
+        self.sealed = plan.sealed;
+        let mut tail = self.shared.tail();
+        for class in Class::ALL {
+            tail.trim(class, plan.sealed.upto[class.index()]);
+            self.waiting_since_ms[class.index()] = (tail.records(class) > 0).then_some(now_ms);
+        }
+        let upto = plan.sealed.upto;
+        // A gap is kept while records before it wait for their block: they need to know where to go on.
+        let folded = |g: &Gap| plan.gaps.contains(g);
+        tail.gaps.retain(|g| !folded(g) || g.range.from >= upto[g.class.index()] && !g.range.is_empty());
+        drop(tail);
+        self.wal.handle_sealed(plan.sealed);
+        set(&self.shared.counters.wal_files, self.wal.file_count() as u64);
+    }
+
+    /// What readers see.
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
+    }
+}
+
+/// Encodes a plan and writes it. After an error the file is closed and opened again, and the *same* plan must be tried
+/// again until it is written: a failed commit may be on flash all the same, and only the same blocks change nothing then.
+pub(crate) fn seal(shared: &Shared, plan: &SealPlan) -> Result<(), TableError> {
+    let write = encode(shared.epoch, plan);
+    if let Err(error) = shared.tables.seal(shared.epoch, &write) {
+        add(&shared.counters.seal_failures, 1);
+        shared.tables.reopen()?;
+        return Err(error);
+    }
+    let counters = &shared.counters;
+    let bytes = write.blocks.iter().map(|(_, row, _)| u64::from(row.bytes)).sum();
+    add(&counters.seals, 1);
+    add(&counters.blocks_sealed, write.blocks.len() as u64);
+    add(&counters.block_bytes_sealed, bytes);
+    add(&counters.block_bytes_held, bytes);
+    add(&counters.records_sealed, write.blocks.iter().map(|(_, row, _)| row.range.len()).sum());
+    add(&counters.damaged, (write.gaps.len() - plan.gaps.len()) as u64);
+    Ok(())
+}
+
+/// Takes out the oldest blocks when they fill 90 % of the quota, until they fill 85 %: bulk first, then telemetry,
+/// never classes 0–3. Each run leaves a gap row in the same transaction.
+pub(crate) fn evict(shared: &Shared, quota_bytes: u64) -> Result<(), TableError> {
+    let counters = &shared.counters;
+    if get(&counters.block_bytes_held) < quota_bytes / 10 * 9 {
+        return Ok(());
+    }
+    let target = quota_bytes / 20 * 17;
+    for class in [Class::Bulk, Class::Telemetry] {
+        loop {
+            let held = get(&counters.block_bytes_held);
+            if held <= target {
+                return Ok(());
+            }
+            let row_for = |first: &IndexRow, last: &IndexRow| Gap {
+                class,
+                range: SeqRange::new(first.range.from, last.range.to),
+                cause: GapCause::Evicted,
+                since: Some(first.first),
+                until: last.last,
+            };
+            let (bytes, blocks) = shared.tables.evict(shared.epoch, class, held - target, row_for)?;
+            if blocks == 0 {
+                break;
+            }
+            set(&counters.block_bytes_held, held.saturating_sub(bytes));
+            add(&counters.blocks_evicted, blocks);
+            add(&counters.block_bytes_evicted, bytes);
+            tracing::warn!(
+                class = class.name(),
+                blocks,
+                bytes,
+                "the quota is reached: the oldest blocks are evicted"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The blocks held per class at the start, to know how full the quota is.
+pub(crate) fn count_held(shared: &Shared) -> Result<(), TableError> {
+    let mut held = 0;
+    for class in Class::ALL {
+        held += shared.tables.block_bytes(shared.epoch, class)?.0;
+    }
+    set(&shared.counters.block_bytes_held, held);
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! What the writer, the sealer and the readers share.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+
+use hub_model::{BootId, HubId, LogEpoch};
+
+use crate::catalog::Catalog;
+use crate::table::Tables;
+use crate::tail::Tail;
+
+/// Shared by reference; each lock guards a few synchronous lines.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) hub: HubId,
+    pub(crate) epoch: LogEpoch,
+    pub(crate) boot: BootId,
+    pub(crate) tables: Tables,
+    tail: Mutex<Tail>,
+    catalog: RwLock<Catalog>,
+    pub(crate) counters: Counters,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        hub: HubId,
+        epoch: LogEpoch,
+        boot: BootId,
+        tables: Tables,
+        tail: Tail,
+        catalog: Catalog,
+    ) -> Shared {
+        let (tail, catalog) = (Mutex::new(tail), RwLock::new(catalog));
+        Shared { hub, epoch, boot, tables, tail, catalog, counters: Counters::default() }
+    }
+
+    pub(crate) fn tail(&self) -> MutexGuard<'_, Tail> {
+        // Every change to the tail is made of steps that cannot panic half-way, so a poisoned lock still guards a
+        // tail that is whole.
+        self.tail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn with_catalog<T>(&self, look: impl FnOnce(&Catalog) -> T) -> T {
+        look(&self.catalog.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn change_catalog(&self, change: impl FnOnce(&mut Catalog)) {
+        change(&mut self.catalog.write().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// Counts since the log was opened.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) commits: AtomicU64,
+    pub(crate) commit_failures: AtomicU64,
+    pub(crate) wal_bytes: AtomicU64,
+    pub(crate) wal_files: AtomicU64,
+    pub(crate) pending_bytes: AtomicU64,
+    pub(crate) records: AtomicU64,
+    pub(crate) duplicates: AtomicU64,
+    pub(crate) seals: AtomicU64,
+    pub(crate) seal_failures: AtomicU64,
+    pub(crate) blocks_sealed: AtomicU64,
+    pub(crate) block_bytes_sealed: AtomicU64,
+    pub(crate) records_sealed: AtomicU64,
+    pub(crate) blocks_evicted: AtomicU64,
+    pub(crate) block_bytes_evicted: AtomicU64,
+    pub(crate) damaged: AtomicU64,
+    pub(crate) damaged_reads: AtomicU64,
+    /// Bytes of the blocks now in the tables.
+    pub(crate) block_bytes_held: AtomicU64,
+}
+
+pub(crate) fn add(counter: &AtomicU64, by: u64) {
+    counter.fetch_add(by, Ordering::Relaxed);
+}
+
+pub(crate) fn set(gauge: &AtomicU64, value: u64) {
+    gauge.store(value, Ordering::Relaxed);
+}
+
+pub(crate) fn get(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}

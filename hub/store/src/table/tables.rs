@@ -1,0 +1,460 @@
+//! The redb file as the log uses it: opened, sealed into, read.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use hub_model::{Class, Gap, LogEpoch};
+use redb::{Database, ReadableDatabase, ReadableTable, WriteTransaction};
+use thiserror::Error;
+
+use super::backend::FileBackend;
+use super::store_info::StoreInfo;
+use super::time_index::IndexRow;
+use super::{block, clock, cursor, definition, dup, gap, place_from, place_key, store_info, time_index};
+use crate::catalog::Catalog;
+use crate::disk::Disk;
+use crate::dup::SessionMarks;
+use crate::field::Malformed;
+use crate::record::Definition;
+
+/// redb's page cache. Its default of 1 GiB is a server's.
+const CACHE_BYTES: usize = 8 * 1024 * 1024;
+
+/// Why the tables could not be opened, written or read.
+#[derive(Debug, Error)]
+pub enum TableError {
+    /// redb's file, or the disk below it, refused.
+    #[error("tables: {0}")]
+    Redb(#[from] Box<redb::Error>),
+    /// A row does not say what it should.
+    #[error("tables: {0}")]
+    Malformed(#[from] Malformed),
+    /// redb panicked on what it found in its file.
+    #[error("tables: the file is damaged beyond what redb can open")]
+    Panicked,
+    /// After a disk error the file is being closed and opened again; try later.
+    #[error("tables: closed after a disk error")]
+    Closed,
+}
+
+macro_rules! from_redb {
+    ($($error:ty),*) => {$(
+        impl From<$error> for TableError {
+            fn from(error: $error) -> Self {
+                TableError::Redb(Box::new(error.into()))
+            }
+        }
+    )*};
+}
+from_redb!(
+    redb::DatabaseError,
+    redb::TransactionError,
+    redb::TableError,
+    redb::StorageError,
+    redb::CommitError,
+    redb::SetDurabilityError
+);
+
+/// Everything one seal writes, in one transaction.
+#[derive(Debug, Default)]
+pub(crate) struct SealWrite {
+    pub(crate) info: Option<StoreInfo>,
+    pub(crate) blocks: Vec<(Class, IndexRow, Vec<u8>)>,
+    pub(crate) definitions: Vec<Definition>,
+    pub(crate) gaps: Vec<Gap>,
+    pub(crate) dup: Vec<(u64, Option<SessionMarks>)>,
+    pub(crate) sealed_upto: Vec<(Class, u64)>,
+}
+
+/// The redb file.
+#[derive(Debug)]
+pub(crate) struct Tables {
+    disk: Arc<dyn Disk>,
+    name: &'static str,
+    /// `None` between a disk error and the next successful opening: redb refuses even reads after one.
+    db: RwLock<Option<Arc<Database>>>,
+}
+
+impl Tables {
+    pub(crate) const FILE: &'static str = "telemetry.redb";
+
+    pub(crate) fn open(disk: Arc<dyn Disk>) -> Result<Tables, TableError> {
+        let db = open_database(disk.as_ref(), Self::FILE)?;
+        Ok(Tables { disk, name: Self::FILE, db: RwLock::new(Some(Arc::new(db))) })
+    }
+
+    /// Closes the file and opens it again, which is how redb gets over a disk error. A reader that still holds the
+    /// old handle finds it refusing and lets go; until then this fails, and is tried again.
+    pub(crate) fn reopen(&self) -> Result<(), TableError> {
+        let mut slot = self.db.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(db) = slot.take() {
+            match Arc::try_unwrap(db) {
+                Ok(db) => drop(db),
+                Err(shared) => {
+                    *slot = Some(shared);
+                    return Err(TableError::Closed);
+                }
+            }
+        }
+        *slot = Some(Arc::new(open_database(self.disk.as_ref(), self.name)?));
+        Ok(())
+    }
+
+    fn db(&self) -> Result<Arc<Database>, TableError> {
+        let slot = self.db.read().unwrap_or_else(PoisonError::into_inner);
+        slot.as_ref().map(Arc::clone).ok_or(TableError::Closed)
+    }
+
+    /// The store's row; `None` when the file is new.
+    pub(crate) fn store_info(&self) -> Result<Option<StoreInfo>, TableError> {
+        let table = match self.db()?.begin_read()?.open_table(store_info::STORE_INFO) {
+            Ok(table) => table,
+            Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
+            Err(e) => return Err(e.into()),
+        };
+        let row = table.get(store_info::KEY)?;
+        Ok(row.map(|r| store_info::decode_value(r.value())).transpose()?)
+    }
+
+    /// Makes all tables and the store's row, in a new file.
+    pub(crate) fn create(&self, info: StoreInfo) -> Result<(), TableError> {
+        let txn = self.begin()?;
+        for table in [
+            block::BLOCK,
+            time_index::TIME_INDEX,
+            cursor::CURSOR,
+            gap::GAP,
+            definition::DEFINITION,
+            clock::CLOCK,
+            dup::DUP,
+            store_info::STORE_INFO,
+        ] {
+            txn.open_table(table)?;
+        }
+        txn.open_table(store_info::STORE_INFO)?
+            .insert(store_info::KEY, store_info::encode_value(&info).as_slice())?;
+        Ok(txn.commit()?)
+    }
+
+    /// Writes one seal. Idempotent: the same blocks and gaps again change nothing and are not counted twice.
+    pub(crate) fn seal(&self, epoch: LogEpoch, write: &SealWrite) -> Result<(), TableError> {
+        let txn = self.begin()?;
+        if let Some(info) = &write.info {
+            let value = store_info::encode_value(info);
+            txn.open_table(store_info::STORE_INFO)?.insert(store_info::KEY, value.as_slice())?;
+        }
+        let mut ledger = LedgerChange::default();
+        insert_blocks(&txn, epoch, &write.blocks, &mut ledger)?;
+        insert_gaps(&txn, epoch, &write.gaps, &mut ledger)?;
+        insert_definitions(&txn, epoch, &write.definitions)?;
+        insert_dup(&txn, &write.dup)?;
+        ledger.apply(&txn, epoch, &write.sealed_upto)?;
+        Ok(txn.commit()?)
+    }
+
+    fn begin(&self) -> Result<WriteTransaction, TableError> {
+        let mut txn = self.db()?.begin_write()?;
+        txn.set_durability(redb::Durability::Immediate)?;
+        // Without it, opening after a crash reads the whole file: seconds at a gigabyte instead of milliseconds.
+        txn.set_quick_repair(true);
+        Ok(txn)
+    }
+
+    pub(crate) fn cursor(&self, epoch: LogEpoch, class: Class) -> Result<cursor::Cursor, TableError> {
+        let table = self.db()?.begin_read()?.open_table(cursor::CURSOR)?;
+        let row = table.get(cursor::encode_key(epoch, class).as_slice())?;
+        Ok(row.map(|r| cursor::decode_value(r.value())).transpose()?.unwrap_or_default())
+    }
+
+    /// All gaps of the epoch, by class and place.
+    pub(crate) fn gaps(&self, epoch: LogEpoch) -> Result<Vec<Gap>, TableError> {
+        let table = self.db()?.begin_read()?.open_table(gap::GAP)?;
+        let mut gaps = Vec::new();
+        let (first, last) = epoch_keys(epoch);
+        for row in table.range(first.as_slice()..=last.as_slice())? {
+            let (key, value) = row?;
+            let (class, range) = gap::decode_key(key.value())?;
+            gaps.push(gap::decode_value(class, range, value.value())?);
+        }
+        Ok(gaps)
+    }
+
+    /// Every definition of the epoch.
+    pub(crate) fn catalog(&self, epoch: LogEpoch) -> Result<Catalog, TableError> {
+        let read = self.db()?.begin_read()?;
+        let mut catalog = Catalog::default();
+        let (first, last) = epoch_keys(epoch);
+        for table in [definition::DEFINITION, clock::CLOCK] {
+            for row in read.open_table(table)?.range(first.as_slice()..=last.as_slice())? {
+                let (_, value) = row?;
+                catalog.insert(&definition::decode_value(value.value())?);
+            }
+        }
+        Ok(catalog)
+    }
+
+    /// The marks of every session.
+    pub(crate) fn dup(&self) -> Result<Vec<(u64, SessionMarks)>, TableError> {
+        let table = self.db()?.begin_read()?.open_table(dup::DUP)?;
+        let mut sessions = Vec::new();
+        for row in table.iter()? {
+            let (key, value) = row?;
+            sessions.push((dup::decode_key(key.value())?, dup::decode_value(value.value())?));
+        }
+        Ok(sessions)
+    }
+
+    /// The first block of a class that holds `seq` or lies after it.
+    pub(crate) fn index_at(
+        &self,
+        epoch: LogEpoch,
+        class: Class,
+        seq: u64,
+    ) -> Result<Option<IndexRow>, TableError> {
+        let table = self.db()?.begin_read()?.open_table(time_index::TIME_INDEX)?;
+        let (first, at) = (place_key(epoch, class, 0), place_key(epoch, class, seq));
+        if let Some(row) = table.range(first.as_slice()..=at.as_slice())?.next_back() {
+            let (key, value) = row?;
+            let row = index_row(key.value(), value.value())?;
+            if row.range.to > seq {
+                return Ok(Some(row));
+            }
+        }
+        let last = place_key(epoch, class, u64::MAX);
+        let Some(row) = table.range(at.as_slice()..=last.as_slice())?.next() else { return Ok(None) };
+        let (key, value) = row?;
+        Ok(Some(index_row(key.value(), value.value())?))
+    }
+
+    /// The bytes of the block that begins at `from`.
+    pub(crate) fn block(
+        &self,
+        epoch: LogEpoch,
+        class: Class,
+        from: u64,
+    ) -> Result<Option<Vec<u8>>, TableError> {
+        let table = self.db()?.begin_read()?.open_table(block::BLOCK)?;
+        Ok(table.get(place_key(epoch, class, from).as_slice())?.map(|b| b.value().to_vec()))
+    }
+
+    /// Takes out blocks from the oldest on, at least `bytes` of them, and leaves a gap row for each run; for class
+    /// telemetry and bulk only. Returns the bytes and the blocks taken out.
+    pub(crate) fn evict(
+        &self,
+        epoch: LogEpoch,
+        class: Class,
+        bytes: u64,
+        row_for: impl Fn(&IndexRow, &IndexRow) -> Gap,
+    ) -> Result<(u64, u64), TableError> {
+        assert!(class.evictable(), "classes 0-3 are never evicted");
+        let txn = self.begin()?;
+        let rows = oldest_rows(&txn, epoch, class, bytes)?;
+        let Some(first) = rows.first() else { return Ok((0, 0)) };
+        let mut ledger = LedgerChange::default();
+        let taken = remove_blocks(&txn, epoch, class, &rows, &mut ledger)?;
+        // Blocks between gaps are not neighbours: each contiguous run gets its own row.
+        let mut runs: Vec<(IndexRow, IndexRow)> = vec![(first.clone(), first.clone())];
+        for row in rows.iter().skip(1) {
+            match runs.last_mut() {
+                Some((_, end)) if end.range.to == row.range.from => *end = row.clone(),
+                _ => runs.push((row.clone(), row.clone())),
+            }
+        }
+        let gaps: Vec<Gap> = runs.iter().map(|(first, last)| row_for(first, last)).collect();
+        insert_gaps(&txn, epoch, &gaps, &mut ledger)?;
+        ledger.apply(&txn, epoch, &[])?;
+        txn.commit()?;
+        Ok((taken, rows.len() as u64))
+    }
+
+    /// Bytes of all blocks of a class, and how many there are.
+    pub(crate) fn block_bytes(&self, epoch: LogEpoch, class: Class) -> Result<(u64, u64), TableError> {
+        let table = self.db()?.begin_read()?.open_table(time_index::TIME_INDEX)?;
+        let (first, last) = (place_key(epoch, class, 0), place_key(epoch, class, u64::MAX));
+        let (mut bytes, mut blocks) = (0, 0);
+        for row in table.range(first.as_slice()..=last.as_slice())? {
+            let (key, value) = row?;
+            bytes += u64::from(index_row(key.value(), value.value())?.bytes);
+            blocks += 1;
+        }
+        Ok((bytes, blocks))
+    }
+}
+
+/// Opens a redb file, also one that makes redb panic.
+fn open_database(disk: &dyn Disk, name: &str) -> Result<Database, TableError> {
+    let file = disk.open(name).map_err(|e| TableError::Redb(Box::new(redb::Error::Io(e))))?;
+    disk.sync_dir().map_err(|e| TableError::Redb(Box::new(redb::Error::Io(e))))?;
+    let open = || redb::Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(FileBackend(file));
+    let opened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(open));
+    Ok(opened.map_err(|_| TableError::Panicked)??)
+}
+
+/// The bounds of an epoch's keys: they are longer than the epoch, and none reaches 40 bytes of 0xff behind it.
+fn epoch_keys(epoch: LogEpoch) -> ([u8; 8], [u8; 48]) {
+    let mut last = [0xff; 48];
+    last[..8].copy_from_slice(&epoch.0.to_be_bytes());
+    (epoch.0.to_be_bytes(), last)
+}
+
+fn index_row(key: &[u8], value: &[u8]) -> Result<IndexRow, TableError> {
+    let from = place_from(key).ok_or(Malformed("time index key"))?;
+    Ok(time_index::decode_value(from, value)?)
+}
+
+/// What a transaction changes in the ledger, per class.
+#[derive(Default)]
+struct LedgerChange {
+    stored: [i128; 7],
+    gaps: [i128; 7],
+}
+
+impl LedgerChange {
+    fn apply(
+        self,
+        txn: &WriteTransaction,
+        epoch: LogEpoch,
+        sealed_upto: &[(Class, u64)],
+    ) -> Result<(), TableError> {
+        let mut table = txn.open_table(cursor::CURSOR)?;
+        for class in Class::ALL {
+            let key = cursor::encode_key(epoch, class);
+            let known = table.get(key.as_slice())?.map(|r| cursor::decode_value(r.value())).transpose()?;
+            let before = known.unwrap_or_default();
+            let mut after = before;
+            after.stored = changed(before.stored, self.stored[class.index()])?;
+            after.gaps = changed(before.gaps, self.gaps[class.index()])?;
+            if let Some((_, upto)) = sealed_upto.iter().find(|(c, _)| *c == class) {
+                after.sealed_upto = before.sealed_upto.max(*upto);
+            }
+            if after != before {
+                table.insert(key.as_slice(), cursor::encode_value(&after).as_slice())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn changed(before: u64, by: i128) -> Result<u64, Malformed> {
+    u64::try_from(i128::from(before) + by).map_err(|_| Malformed("ledger count"))
+}
+
+fn insert_blocks(
+    txn: &WriteTransaction,
+    epoch: LogEpoch,
+    blocks: &[(Class, IndexRow, Vec<u8>)],
+    ledger: &mut LedgerChange,
+) -> Result<(), TableError> {
+    let mut table = txn.open_table(block::BLOCK)?;
+    let mut index = txn.open_table(time_index::TIME_INDEX)?;
+    for (class, row, bytes) in blocks {
+        let key = place_key(epoch, *class, row.range.from);
+        let value = time_index::encode_value(row);
+        let known = index.insert(key.as_slice(), value.as_slice())?.is_some();
+        table.insert(key.as_slice(), bytes.as_slice())?;
+        if !known {
+            ledger.stored[class.index()] += i128::from(row.range.len());
+        }
+    }
+    Ok(())
+}
+
+fn insert_gaps(
+    txn: &WriteTransaction,
+    epoch: LogEpoch,
+    gaps: &[Gap],
+    ledger: &mut LedgerChange,
+) -> Result<(), TableError> {
+    let mut table = txn.open_table(gap::GAP)?;
+    for new in gaps {
+        let key = gap::encode_key(epoch, new.class, new.range);
+        let known = table.get(key.as_slice())?.map(|r| gap::decode_value(new.class, new.range, r.value()));
+        let row = match known.transpose()? {
+            Some(known) => gap::merge(&known, new),
+            None => {
+                ledger.gaps[new.class.index()] += i128::from(new.range.len());
+                *new
+            }
+        };
+        table.insert(key.as_slice(), gap::encode_value(&row).as_slice())?;
+    }
+    Ok(())
+}
+
+fn insert_definitions(
+    txn: &WriteTransaction,
+    epoch: LogEpoch,
+    definitions: &[Definition],
+) -> Result<(), TableError> {
+    let mut table = txn.open_table(definition::DEFINITION)?;
+    let mut clocks = txn.open_table(clock::CLOCK)?;
+    for new in definitions {
+        if let Some(key) = definition::encode_key(epoch, new) {
+            table.insert(key.as_slice(), definition::encode_value(new).as_slice())?;
+        }
+        if let Definition::Clock(record) = new {
+            let key = clock::encode_key(epoch, record);
+            let known =
+                clocks.get(key.as_slice())?.map(|r| definition::decode_value(r.value())).transpose()?;
+            let newer = !matches!(known, Some(Definition::Clock(k)) if k.revision >= record.revision);
+            if newer {
+                clocks.insert(key.as_slice(), definition::encode_value(new).as_slice())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn insert_dup(txn: &WriteTransaction, sessions: &[(u64, Option<SessionMarks>)]) -> Result<(), TableError> {
+    let mut table = txn.open_table(dup::DUP)?;
+    for (incarnation, marks) in sessions {
+        let key = dup::encode_key(*incarnation);
+        match marks {
+            Some(marks) => table.insert(key.as_slice(), dup::encode_value(marks).as_slice())?,
+            None => table.remove(key.as_slice())?,
+        };
+    }
+    Ok(())
+}
+
+fn oldest_rows(
+    txn: &WriteTransaction,
+    epoch: LogEpoch,
+    class: Class,
+    bytes: u64,
+) -> Result<Vec<IndexRow>, TableError> {
+    /// Bounds one transaction; the rest goes in the next.
+    const ROWS_MAX: usize = 256;
+    let index = txn.open_table(time_index::TIME_INDEX)?;
+    let (from, to) = (place_key(epoch, class, 0), place_key(epoch, class, u64::MAX));
+    let (mut rows, mut taken) = (Vec::new(), 0);
+    for row in index.range(from.as_slice()..=to.as_slice())? {
+        if taken >= bytes || rows.len() >= ROWS_MAX {
+            break;
+        }
+        let (key, value) = row?;
+        let row = index_row(key.value(), value.value())?;
+        taken += u64::from(row.bytes);
+        rows.push(row);
+    }
+    Ok(rows)
+}
+
+fn remove_blocks(
+    txn: &WriteTransaction,
+    epoch: LogEpoch,
+    class: Class,
+    rows: &[IndexRow],
+    ledger: &mut LedgerChange,
+) -> Result<u64, TableError> {
+    let mut index = txn.open_table(time_index::TIME_INDEX)?;
+    let mut blocks = txn.open_table(block::BLOCK)?;
+    let mut taken = 0;
+    for row in rows {
+        let key = place_key(epoch, class, row.range.from);
+        index.remove(key.as_slice())?;
+        blocks.remove(key.as_slice())?;
+        ledger.stored[class.index()] -= i128::from(row.range.len());
+        taken += u64::from(row.bytes);
+    }
+    Ok(taken)
+}

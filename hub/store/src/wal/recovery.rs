@@ -1,0 +1,199 @@
+//! Reading the WAL back after any kind of end: what counts, what was torn, what is damaged.
+//!
+//! In each file, commits are read from the first page to the first mismatch; then the rest is scanned. A later whole
+//! commit of the same generation means that bytes between went bad; none means that the last write was torn, and it
+//! is dropped whole, for it was never acknowledged. A commit found twice (its first file failed its sync) counts once.
+
+use std::io;
+use std::sync::Arc;
+
+use super::commit::{COMMIT_HEADER_BYTES, CommitHeader};
+use super::frame::{FrameRef, read_frame};
+use super::header::FileHeader;
+use super::writer::{FileState, Sealed, Wal, WalConfig, WalFile, name_number};
+use super::{PAGE, pages};
+use crate::disk::Disk;
+use crate::field::Reader;
+
+/// What reading the files found, besides the commits it handed on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct WalFindings {
+    /// Commits handed on.
+    pub(crate) commits: u64,
+    /// Places where bytes of an acknowledged commit or of a file's header went bad.
+    pub(crate) damaged: u64,
+    /// The last write was torn and is dropped: normal after a crash.
+    pub(crate) torn_tail: bool,
+}
+
+/// A commit as recovery hands it on.
+#[derive(Debug)]
+pub(crate) struct FoundCommit<'a> {
+    pub(crate) header: CommitHeader,
+    pub(crate) frames: Vec<FrameRef<'a>>,
+}
+
+struct Candidate {
+    file: WalFile,
+    generation: u64,
+    header_damaged: bool,
+}
+
+/// Opens the WAL files of a directory and hands every whole commit to `visit`, in the order they were written.
+pub(crate) fn recover(
+    disk: &Arc<dyn Disk>,
+    config: WalConfig,
+    sealed: Sealed,
+    mut visit: impl FnMut(FoundCommit<'_>),
+) -> io::Result<(Wal, WalFindings)> {
+    let (mut candidates, mut files) = candidates(disk, &config)?;
+    candidates.sort_by_key(|c| c.generation);
+    let mut findings = WalFindings::default();
+    let mut current = None;
+    let (mut generation, mut number) = (0, 0);
+    let last = candidates.len().wrapping_sub(1);
+    for (order, candidate) in candidates.into_iter().enumerate() {
+        let Candidate { mut file, generation: file_generation, header_damaged } = candidate;
+        let bytes = read_all(&file)?;
+        let mut reading =
+            FileReading { config: &config, generation: file_generation, last: number, upto: [0; 7] };
+        let end = reading.read(&bytes, &mut findings, &mut visit);
+        generation = file_generation;
+        number = reading.last;
+        if header_damaged && reading.last > sealed.number {
+            findings.damaged += 1;
+        }
+        file.state = FileState::Used {
+            generation: file_generation,
+            last: reading.last,
+            upto: reading.upto,
+            failed: false,
+        };
+        files.push(file);
+        if order == last {
+            findings.torn_tail =
+                bytes.get(end..end + PAGE).is_some_and(|page| looks_torn(page, file_generation));
+            current = Some((files.len() - 1, end as u64));
+        }
+    }
+    let number = number.max(sealed.number);
+    let wal = Wal::new(Arc::clone(disk), config, files, current, (generation, number), sealed);
+    Ok((wal, findings))
+}
+
+/// Splits the files into those with commits that may count and those that are free to be used.
+fn candidates(disk: &Arc<dyn Disk>, config: &WalConfig) -> io::Result<(Vec<Candidate>, Vec<WalFile>)> {
+    let (mut candidates, mut free) = (Vec::new(), Vec::new());
+    for name in disk.list()? {
+        if name_number(&name).is_none() {
+            continue;
+        }
+        let handle = disk.open(&name)?;
+        let len = handle.len()?;
+        let file = WalFile { name, len, handle, state: FileState::Free };
+        let mut page = vec![0; PAGE.min(usize::try_from(len).unwrap_or(PAGE))];
+        file.handle.read_at(0, &mut page)?;
+        let ours = |h: &FileHeader| h.epoch == config.epoch && h.secret == config.secret;
+        match FileHeader::decode(&page) {
+            Ok(header) if ours(&header) => {
+                candidates.push(Candidate { file, generation: header.generation, header_damaged: false });
+            }
+            Ok(_) => free.push(file),
+            Err(_) => match generation_inside(&read_all(&file)?, config) {
+                Some(generation) => candidates.push(Candidate { file, generation, header_damaged: true }),
+                // The zero-filling of a new file was cut short, or the size was changed.
+                None if len != config.file_bytes => {
+                    disk.remove(&file.name)?;
+                }
+                None => free.push(file),
+            },
+        }
+    }
+    Ok((candidates, free))
+}
+
+/// The highest generation of any whole commit in a file whose header does not tell.
+fn generation_inside(bytes: &[u8], config: &WalConfig) -> Option<u64> {
+    (PAGE..bytes.len())
+        .step_by(PAGE)
+        .filter_map(|at| CommitHeader::decode(&config.secret, at as u64, &bytes[at..]).ok())
+        .map(|(header, _)| header.generation)
+        .max()
+}
+
+fn read_all(file: &WalFile) -> io::Result<Vec<u8>> {
+    let len = usize::try_from(file.len).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
+    let mut bytes = vec![0; len];
+    file.handle.read_at(0, &mut bytes)?;
+    Ok(bytes)
+}
+
+struct FileReading<'c> {
+    config: &'c WalConfig,
+    generation: u64,
+    last: u64,
+    upto: [u64; 7],
+}
+
+impl FileReading<'_> {
+    /// Reads a whole file; returns where the next commit would begin.
+    fn read(
+        &mut self,
+        bytes: &[u8],
+        findings: &mut WalFindings,
+        visit: &mut impl FnMut(FoundCommit<'_>),
+    ) -> usize {
+        let mut at = PAGE;
+        while at < bytes.len() {
+            if let Some((header, frames, len)) = self.commit_at(bytes, at) {
+                at += len;
+                self.accept(header, frames, findings, visit);
+            } else {
+                let later =
+                    (at + PAGE..bytes.len()).step_by(PAGE).find(|&p| self.commit_at(bytes, p).is_some());
+                let Some(later) = later else { break };
+                findings.damaged += 1;
+                at = later;
+            }
+        }
+        at
+    }
+
+    fn commit_at<'a>(&self, bytes: &'a [u8], at: usize) -> Option<(CommitHeader, Vec<FrameRef<'a>>, usize)> {
+        let (header, frames) = CommitHeader::decode(&self.config.secret, at as u64, &bytes[at..]).ok()?;
+        if header.generation != self.generation {
+            return None;
+        }
+        let len = pages(COMMIT_HEADER_BYTES + frames.len());
+        let mut r = Reader::new(frames);
+        let mut read = Vec::new();
+        for _ in 0..header.frames {
+            read.push(read_frame(&mut r).ok()?);
+        }
+        r.is_empty().then_some((header, read, len))
+    }
+
+    fn accept(
+        &mut self,
+        header: CommitHeader,
+        frames: Vec<FrameRef<'_>>,
+        findings: &mut WalFindings,
+        visit: &mut impl FnMut(FoundCommit<'_>),
+    ) {
+        for frame in frames.iter().filter(|f| f.kind.numbered() || f.kind == super::frame::FrameKind::Gap) {
+            let held = &mut self.upto[frame.class.index()];
+            *held = (*held).max(frame.range.to);
+        }
+        if header.number <= self.last {
+            return;
+        }
+        self.last = header.number;
+        findings.commits += 1;
+        visit(FoundCommit { header, frames });
+    }
+}
+
+/// Whether a page that holds no whole commit begins like one of this generation.
+fn looks_torn(page: &[u8], generation: u64) -> bool {
+    page.starts_with(b"RWC1") && page.get(4..12) == Some(&generation.to_le_bytes()[..])
+}

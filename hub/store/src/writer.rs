@@ -1,0 +1,310 @@
+//! The two threads: the writer stages, commits and answers; the sealer writes plans to the tables.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+
+use crate::append::{Append, AppendError, Stored};
+use crate::handle::Clock;
+use crate::log::{Log, Staged, evict, seal};
+use crate::seal::SealPlan;
+use crate::shared::{Shared, set};
+use crate::wal::WalError;
+use crate::wal::group::GroupCommit;
+
+/// After a commit or seal that failed, it is tried again this much later.
+const RETRY: Duration = Duration::from_secs(1);
+/// How often the writer looks up when nothing is due.
+const IDLE: Duration = Duration::from_secs(60);
+
+pub(crate) enum Message {
+    Append {
+        append: Box<Append>,
+        done: oneshot::Sender<Result<Stored, AppendError>>,
+        room: OwnedSemaphorePermit,
+    },
+    Forget(u64),
+    Sealed(Box<SealPlan>),
+    Close(oneshot::Sender<Result<(), String>>),
+    /// The last handle is gone without closing.
+    Abandon,
+}
+
+impl std::fmt::Debug for Message {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Message::Append { .. } => "Append",
+            Message::Forget(_) => "Forget",
+            Message::Sealed(_) => "Sealed",
+            Message::Close(_) => "Close",
+            Message::Abandon => "Abandon",
+        })
+    }
+}
+
+/// Who waits for the pending commit. The room is given back with the answer.
+struct Waiter {
+    done: oneshot::Sender<Result<Stored, AppendError>>,
+    stored: Stored,
+    _room: OwnedSemaphorePermit,
+}
+
+pub(crate) struct Writer {
+    log: Log,
+    shared: Arc<Shared>,
+    plans: SyncSender<Box<SealPlan>>,
+    clock: Clock,
+    fatal: watch::Sender<Option<String>>,
+    room: Arc<Semaphore>,
+    group: GroupCommit,
+    waiters: Vec<Waiter>,
+    /// Appends that do not fit into the pending commit; bounded by the room they hold.
+    backlog: VecDeque<Message>,
+    /// Set after a failed commit: not before this moment again, unless a seal made room.
+    retry_at_ms: Option<u64>,
+}
+
+/// Why the writer's loop ended.
+enum End {
+    Closed(oneshot::Sender<Result<(), String>>),
+    Abandoned,
+}
+
+impl Writer {
+    pub(crate) fn new(
+        log: Log,
+        plans: SyncSender<Box<SealPlan>>,
+        clock: Clock,
+        fatal: watch::Sender<Option<String>>,
+        room: Arc<Semaphore>,
+    ) -> Writer {
+        Writer {
+            shared: log.shared(),
+            log,
+            plans,
+            clock,
+            fatal,
+            room,
+            group: GroupCommit::default(),
+            waiters: Vec::new(),
+            backlog: VecDeque::new(),
+            retry_at_ms: None,
+        }
+    }
+
+    /// Runs until the log is closed. A panic is told through `fatal`, and nobody is answered "stored" by it.
+    pub(crate) fn run(self, messages: &Receiver<Message>) {
+        let (fatal, room) = (self.fatal.clone(), Arc::clone(&self.room));
+        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || self.work(messages)));
+        room.close();
+        if ended.is_err() {
+            fatal.send_replace(Some("the log's writer panicked".to_owned()));
+        }
+    }
+
+    fn work(mut self, messages: &Receiver<Message>) {
+        let end = loop {
+            let message = match messages.recv_timeout(self.wait()) {
+                Ok(message) => Some(message),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => break End::Abandoned,
+            };
+            if let Some(end) = message.and_then(|m| self.handle(m)) {
+                break end;
+            }
+            if let Some(end) = self.handle_waiting(messages) {
+                break end;
+            }
+            self.handle_due();
+        };
+        match end {
+            End::Abandoned => {}
+            End::Closed(done) => {
+                let result = self.close();
+                if done.send(result).is_err() {
+                    tracing::warn!("nobody waited for the log to close");
+                }
+            }
+        }
+    }
+
+    /// Takes what has arrived meanwhile, so that one fsync serves all of it.
+    fn handle_waiting(&mut self, messages: &Receiver<Message>) -> Option<End> {
+        while self.backlog.is_empty() {
+            match messages.try_recv() {
+                Ok(message) => {
+                    if let Some(end) = self.handle(message) {
+                        return Some(end);
+                    }
+                }
+                Err(_) => break,
+            }
+        }
+        None
+    }
+
+    fn wait(&self) -> Duration {
+        let now_ms = (self.clock)().mono_ms;
+        let commit = match (self.retry_at_ms, self.group.poll_timeout()) {
+            (Some(retry), Some(_)) => Some(retry),
+            (_, due) => due,
+        };
+        let due = commit.into_iter().chain(self.log.poll_seal()).min();
+        due.map_or(IDLE, |at| Duration::from_millis(at.saturating_sub(now_ms))).min(IDLE)
+    }
+
+    fn handle(&mut self, message: Message) -> Option<End> {
+        match message {
+            Message::Append { append, done, room } => {
+                if self.backlog.is_empty() && self.log.admits(append.weight()) {
+                    self.stage(&append, done, room);
+                } else {
+                    self.backlog.push_back(Message::Append { append, done, room });
+                }
+            }
+            Message::Forget(incarnation) => self.log.forget_session(incarnation),
+            Message::Sealed(plan) => {
+                self.log.sealed(&plan, (self.clock)().mono_ms);
+                self.retry_at_ms = None;
+            }
+            Message::Close(done) => return Some(End::Closed(done)),
+            Message::Abandon => return Some(End::Abandoned),
+        }
+        None
+    }
+
+    fn stage(
+        &mut self,
+        append: &Append,
+        done: oneshot::Sender<Result<Stored, AppendError>>,
+        room: OwnedSemaphorePermit,
+    ) {
+        let now = (self.clock)();
+        let stored = match self.log.stage(append, now) {
+            Ok(staged) => Stored { duplicate: staged == Staged::Duplicate },
+            Err(refused) => return answer(done, Err(refused.into())),
+        };
+        if stored.duplicate && !self.log.has_pending() {
+            return answer(done, Ok(stored));
+        }
+        self.waiters.push(Waiter { done, stored, _room: room });
+        self.group.handle_arrival(append.effective_urgency(), self.log.pending_bytes(), now.mono_ms);
+        set(&self.shared.counters.pending_bytes, self.log.pending_bytes() as u64);
+    }
+
+    fn handle_due(&mut self) {
+        let now = (self.clock)();
+        let due = self.group.poll_timeout().is_some_and(|at| at <= now.mono_ms) || !self.backlog.is_empty();
+        if due && self.retry_at_ms.is_none_or(|at| at <= now.mono_ms) {
+            self.commit();
+        }
+        self.plan_seal(false);
+    }
+
+    /// Commits, answers, and takes in what had not fit; again while that alone fills a commit.
+    fn commit(&mut self) {
+        loop {
+            let now = (self.clock)();
+            if let Err(error) = self.log.commit(now) {
+                self.put_off(&error, now.mono_ms);
+                return;
+            }
+            self.retry_at_ms = None;
+            self.group.reset();
+            for waiter in self.waiters.drain(..) {
+                answer(waiter.done, Ok(waiter.stored));
+            }
+            set(&self.shared.counters.pending_bytes, 0);
+            let mut refilled = std::mem::take(&mut self.backlog);
+            while let Some(Message::Append { append, done, room }) = refilled.pop_front() {
+                if self.log.admits(append.weight()) {
+                    self.stage(&append, done, room);
+                } else {
+                    refilled.push_front(Message::Append { append, done, room });
+                    break;
+                }
+            }
+            self.backlog = refilled;
+            self.plan_seal(false);
+            if self.backlog.is_empty() {
+                return;
+            }
+        }
+    }
+
+    fn put_off(&mut self, error: &WalError, now_ms: u64) {
+        match error {
+            // Normal under load: the sealer makes room and says so.
+            WalError::Full => tracing::debug!("commits wait for the tables to take over a WAL file"),
+            WalError::Io(_) | WalError::TooLarge(_) => {
+                tracing::error!(%error, "a commit failed; acknowledgements are withheld until it works");
+            }
+        }
+        self.retry_at_ms = Some(now_ms + u64::try_from(RETRY.as_millis()).unwrap_or(1000));
+        self.plan_seal(true);
+    }
+
+    fn plan_seal(&mut self, all: bool) {
+        let now_ms = (self.clock)().mono_ms;
+        if let Some(plan) = self.log.plan_seal(now_ms, all)
+            && self.plans.send(Box::new(plan)).is_err()
+        {
+            tracing::error!(
+                "the sealer has stopped: the WAL will fill and acknowledgements will be withheld"
+            );
+        }
+    }
+
+    fn close(mut self) -> Result<(), String> {
+        let now = (self.clock)();
+        while let Some(Message::Append { append, done, room }) = self.backlog.pop_front() {
+            if !self.log.admits(append.weight()) {
+                self.log.commit(now).map_err(|e| e.to_string())?;
+            }
+            self.stage(&append, done, room);
+        }
+        self.log.stage_close(now);
+        self.log.commit(now).map_err(|e| e.to_string())?;
+        for waiter in self.waiters.drain(..) {
+            answer(waiter.done, Ok(waiter.stored));
+        }
+        Ok(())
+    }
+}
+
+fn answer(done: oneshot::Sender<Result<Stored, AppendError>>, result: Result<Stored, AppendError>) {
+    if done.send(result).is_err() {
+        // A publisher that went away; its data is stored all the same.
+        tracing::trace!("nobody waits for this answer");
+    }
+}
+
+/// Writes plans until the writer is gone, and keeps the tables within their quota.
+pub(crate) fn run_sealer(
+    shared: &Arc<Shared>,
+    plans: &Receiver<Box<SealPlan>>,
+    inbox: &SyncSender<Message>,
+    quota_bytes: u64,
+) {
+    while let Ok(plan) = plans.recv() {
+        while let Err(error) = seal(shared, &plan) {
+            tracing::error!(%error, "sealing failed; the records stay in the WAL and it is tried again");
+            // Nothing is sent while a plan is out, so this only waits, or ends with the writer.
+            if matches!(plans.recv_timeout(RETRY), Err(RecvTimeoutError::Disconnected)) {
+                return;
+            }
+        }
+        if let Err(error) = evict(shared, quota_bytes) {
+            tracing::error!(%error, "evicting failed; it is tried again with the next seal");
+            if let Err(error) = shared.tables.reopen() {
+                tracing::error!(%error, "the tables do not open again yet");
+            }
+        }
+        if inbox.send(Message::Sealed(plan)).is_err() {
+            return;
+        }
+    }
+}
