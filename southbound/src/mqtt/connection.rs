@@ -125,9 +125,19 @@ impl Connection {
                 break ending;
             }
         };
-        tracing::debug!(reason = ending.reason, "connection ended");
+        self.log_end(ending);
         self.shared.metrics.disconnects.add(ending.reason);
         self.finish(ending).await;
+    }
+
+    fn log_end(&self, ending: Ending) {
+        let (client, reason) = (self.claim.client(), ending.reason);
+        if reason == "qos2-not-supported" {
+            // 3.1.1 cannot tell the client, so its owner has to read it here.
+            tracing::warn!(client, "client publishes at QoS 2, which is not supported yet; set it to QoS 1");
+        } else {
+            tracing::debug!(client, reason, "connection ended");
+        }
     }
 
     /// Does what can be done, writes, and waits for the next event.

@@ -8,6 +8,9 @@
 //! becomes of a message, `registry` knows which client has which session and keeps persistent ones in
 //! `session_store`, `fanout` moves messages to `index`, which puts them into each subscriber's `mailbox`.
 //!
+//! A message that a subscriber has not acknowledged is lost with its connection, and so is what is published while a
+//! persistent session is absent; both are counted.
+//!
 //! Not here yet: TLS, users, retained messages, queues for absent sessions, QoS 2 and will delay (a will is published
 //! at once). What a client is told about each: version 5 by CONNACK and reason codes, 3.1.1 by counters and the log.
 

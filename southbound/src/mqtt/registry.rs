@@ -70,6 +70,14 @@ struct Session {
     offline_since: Option<Instant>,
 }
 
+impl Session {
+    /// Whether it has been alone for longer than it may.
+    fn is_over(&self, now: Instant) -> bool {
+        let allowed = Duration::from_secs(u64::from(self.expiry_s));
+        self.offline_since.is_some_and(|since| now.saturating_duration_since(since) >= allowed)
+    }
+}
+
 struct Ended {
     client: Box<str>,
     incarnation: u64,
@@ -118,6 +126,12 @@ impl Registry {
     }
 
     fn restore(&self, table: &mut Table, client: Box<str>, stored: StoredSession) {
+        if stored.expiry_s == 0 {
+            // It was to end with its connection, which the restart has ended.
+            table.ended.push_back(Ended { client, incarnation: stored.incarnation });
+            self.ended.notify_one();
+            return;
+        }
         let mut session = self.new_session(table, stored.expiry_s, Some(stored.incarnation));
         session.offline_since = Some(self.clock.instant());
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);

@@ -81,7 +81,12 @@ impl Connection {
         let role: Role = self.role;
         match route(role, &will, &self.shared.wire_limits()) {
             Route::Refused(refusal) => {
-                tracing::warn!(topic = will.topic.as_str(), reason = refusal.reason, "will refused");
+                tracing::warn!(
+                    client = self.claim.client(),
+                    topic = will.topic.as_str(),
+                    reason = refusal.reason,
+                    "will refused"
+                );
                 metrics.refused_publishes.add(refusal.reason);
                 return;
             }

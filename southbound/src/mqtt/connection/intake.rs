@@ -87,6 +87,7 @@ impl Connection {
         if !self.warned {
             self.warned = true;
             tracing::warn!(
+                client = self.claim.client(),
                 topic = publish.topic.as_str(),
                 reason = refusal.reason,
                 "{}; further refusals of this connection are only counted",
@@ -107,7 +108,7 @@ impl Connection {
             && !self.warned
         {
             self.warned = true;
-            tracing::warn!(metric = &*first.metric, error = %first.error, "reading refused; further ones of this connection are only counted");
+            tracing::warn!(client = self.claim.client(), metric = &*first.metric, error = %first.error, "reading refused; further ones of this connection are only counted");
         }
     }
 
@@ -222,7 +223,10 @@ impl Connection {
         let max = self.shared.limits.session_expiry_max.as_secs();
         let expiry_s = asked.min(u32::try_from(max).unwrap_or(u32::MAX));
         if expiry_s != self.expiry_s && self.claim.set_expiry(expiry_s).await.is_err() {
-            tracing::warn!("session expiry could not be written; the session keeps the old one on flash");
+            tracing::warn!(
+                client = self.claim.client(),
+                "session expiry could not be written; the session keeps the old one on flash"
+            );
         }
         Ending { reason: "disconnect", code: None, will: !disconnect.forget_will }
     }

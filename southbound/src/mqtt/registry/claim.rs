@@ -83,12 +83,14 @@ impl Claim {
         }
     }
 
-    /// Goes on with the old session, if there is one.
+    /// Goes on with the old session, if there is one and its time is not over.
     async fn resume(&mut self, wanted: &Wanted) -> Result<bool, ClaimError> {
+        let now = self.registry.clock.instant();
         let changed = {
             let mut table = self.registry.table();
-            let Some(session) = entry(&mut table.by_client, &self.client).session.as_mut() else {
-                return Ok(false);
+            let session = match entry(&mut table.by_client, &self.client).session.as_mut() {
+                Some(session) if !session.is_over(now) => session,
+                Some(_) | None => return Ok(false),
             };
             let changed = session.expiry_s != wanted.expiry_s;
             session.expiry_s = wanted.expiry_s;
@@ -143,6 +145,11 @@ impl Claim {
         let stored = record(&session);
         entry(&mut table.by_client, &self.client).session = Some(session);
         Ok((ended, stored))
+    }
+
+    /// The client id.
+    pub(crate) fn client(&self) -> &str {
+        &self.client
     }
 
     /// Whether an old session goes on.

@@ -31,12 +31,7 @@ impl Registry {
             .by_client
             .iter()
             .filter(|(_, entry)| entry.owner.is_none())
-            .filter(|(_, entry)| {
-                entry.session.as_ref().is_some_and(|session| {
-                    let allowed = Duration::from_secs(u64::from(session.expiry_s));
-                    session.offline_since.is_some_and(|since| now.saturating_duration_since(since) >= allowed)
-                })
-            })
+            .filter(|(_, entry)| entry.session.as_ref().is_some_and(|session| session.is_over(now)))
             .map(|(client, _)| client.clone())
             .collect();
         for client in over {

@@ -40,6 +40,7 @@ pub(super) struct Site {
     pub(super) handle: BrokerHandle,
     pub(super) ingest: mpsc::Receiver<DevicePublish>,
     pub(super) forgotten: mpsc::Receiver<u64>,
+    pub(super) clock: Arc<TestClock>,
 }
 
 impl Site {
@@ -50,16 +51,12 @@ impl Site {
     pub(super) async fn with(dir: &Dir, limits: MqttLimits) -> Site {
         let (ingest, publishes) = mpsc::channel(64);
         let (forgotten, incarnations) = mpsc::channel(64);
-        let around = Surroundings {
-            ingest,
-            forgotten,
-            clock: Arc::new(TestClock::default()),
-            tasks: Arc::new(TestSpawn),
-        };
+        let clock = Arc::new(TestClock::default());
+        let around = Surroundings { ingest, forgotten, clock: clock.clone(), tasks: Arc::new(TestSpawn) };
         let listeners = vec![ListenerConfig { address: "127.0.0.1:0".parse().unwrap(), anonymous: true }];
         let config = MqttConfig { listeners, dir: dir.0.clone(), limits };
         let handle = Broker::start(config, around).await.unwrap();
-        Site { handle, ingest: publishes, forgotten: incarnations }
+        Site { handle, ingest: publishes, forgotten: incarnations, clock }
     }
 
     /// A broker whose log stores everything at once.

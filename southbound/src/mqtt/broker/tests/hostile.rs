@@ -219,3 +219,21 @@ async fn receiving_more_than_announced_ends_the_connection() {
     let (first, body) = client.until_closed().await.unwrap();
     assert_eq!((first, body[0]), (0xe0, 0x93));
 }
+
+#[tokio::test]
+async fn a_panic_ends_its_own_connection_only() {
+    let dir = Dir::new();
+    let site = Site::start(&dir).await;
+    let mut other = Client::v4(&site.handle, "other").await;
+    let mut client = Client::v4(&site.handle, "unlucky").await;
+    client.subscribe(&[("relais/v1/#", 0)]).await;
+    site.clock.breaks.store(true, std::sync::atomic::Ordering::Relaxed);
+    client.publish(1, "relais/v1/a/telemetry", "{\"t\":1}").await;
+    assert_eq!(client.until_closed().await, None);
+    eventually("it is not counted any more", || site.handle.connections() == 1).await;
+    let mut again = Client::v4(&site.handle, "unlucky").await;
+    again.silent().await;
+    other.send_bytes(&[0xc0, 0]).await;
+    assert_eq!(other.recv().await.0, 0xd0);
+    still_works(&site.handle).await;
+}
