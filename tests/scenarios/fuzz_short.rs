@@ -40,7 +40,23 @@ fn wire_topic() {
 }
 
 #[test]
+fn store_block() {
+    check("store-block");
+}
+
+#[test]
+fn store_records() {
+    check("store-records");
+}
+
+#[test]
+fn store_wal() {
+    check("store-wal");
+}
+
+#[test]
 fn every_target_has_a_test() {
     let names: Vec<&str> = TARGETS.iter().map(|target| target.name).collect();
-    assert_eq!(names, ["mqtt-codec", "wire-payload", "wire-topic"], "add a test for a new target");
+    let tested = ["mqtt-codec", "wire-payload", "wire-topic", "store-block", "store-records", "store-wal"];
+    assert_eq!(names, tested, "add a test for a new target");
 }

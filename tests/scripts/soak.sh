@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # `make soak`: the counts too long for every change. Writes tests/soak-summary.md, which is committed.
 #
-# RELAIS_KILLS (200), RELAIS_SEEDS (2000) and RELAIS_FUZZ_COUNT (20000000 inputs per target) change the counts. The
-# fuzzing is the harness of `make test` at a hundred times its count: libFuzzer would need a nightly compiler.
+# RELAIS_KILLS (200), RELAIS_SEEDS (2000) and RELAIS_FUZZ_SECONDS (500 per target) change the counts. The fuzzing is
+# the harness of `make test` with a hundred times its inputs: libFuzzer would need a nightly compiler.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . tests/scripts/stages.sh
@@ -11,7 +11,7 @@ export CARGO_TERM_COLOR=never CARGO_TERM_PROGRESS_WHEN=never
 export RELAIS_TEST_REPORTS=$target/soak-logs/reports.txt
 export RELAIS_KILLS=${RELAIS_KILLS:-200}
 export RELAIS_SEEDS=${RELAIS_SEEDS:-2000}
-fuzz_count=${RELAIS_FUZZ_COUNT:-20000000}
+fuzz_seconds=${RELAIS_FUZZ_SECONDS:-500}
 seed=${RELAIS_SEED:-$(date +%s)}
 export RELAIS_SEED=$seed
 
@@ -51,7 +51,8 @@ must build "test binaries and relais-hub" cargo build --workspace --all-targets 
 soak kills "$RELAIS_KILLS kills with signal 9 under four publishers" \
     cargo test --workspace --locked --test kill_nine -- --nocapture
 soak crashes "power cuts of the store, $RELAIS_SEEDS seeds" store_crashes
-soak fuzz "$fuzz_count inputs per target" "$target/debug/fuzz" all --seed "$seed" --count "$fuzz_count"
+soak fuzz "$fuzz_seconds s of mutations per target" \
+    "$target/debug/fuzz" all --seed "$seed" --seconds "$fuzz_seconds"
 grep -h "no failure" "$target"/soak-logs/*-fuzz.log >>"$RELAIS_TEST_REPORTS" 2>/dev/null || true
 write_summary
 echo

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hub_model::{
     BootId, BootStamp, ClockQuality, ClockRecord, Device, DeviceId, HubId, Quality, Sample, Series, SeriesId,
-    SeriesKey, Stamp, Unit, UtcMs, Value, ValueType,
+    SeriesKey, Stamp, Unit, Value, ValueType,
 };
 use hub_store::{Append, Definition, LogConfig, LogHandle, OpenContext, Recovery, Urgency};
 use rustix::time::{ClockId, clock_gettime};
@@ -29,14 +29,9 @@ fn monotonic_ms() -> u64 {
 /// Opens a log in a folder.
 pub(crate) fn open(folder: &Path) -> (LogHandle, Recovery) {
     let start = now();
-    let context = OpenContext {
-        hub: HubId::from_bytes([1; 16]),
-        now: start,
-        wall: Some(UtcMs(1_700_000_000_000)),
-        seed: [7; 32],
-    };
+    let context = OpenContext { hub: HubId::from_bytes([1; 16]), now: start, seed: [7; 32] };
     let clock = Arc::new(move || BootStamp { boot: start.boot, mono_ms: monotonic_ms() });
-    hub_store::open(folder, LogConfig::default(), context, clock).expect("the log opens")
+    hub_store::open(folder, LogConfig::default(), &context, clock).expect("the log opens")
 }
 
 /// Opens a new log and defines the load's series in it.

@@ -65,12 +65,8 @@ impl Table {
 fn thousands(value: f64) -> String {
     let digits = format!("{value:.0}");
     let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0
-            && (digits.len() - at).is_multiple_of(3)
-            && digits.is_char_boundary(at)
-            && !text.ends_with('-')
-        {
+    for (at, digit) in digits.char_indices() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

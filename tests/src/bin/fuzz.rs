@@ -1,17 +1,18 @@
 //! Fuzzes by hand and in `make soak`.
 //!
 //!     cargo run -p site-tests --bin fuzz -- list
-//!     cargo run -p site-tests --bin fuzz -- TARGET|all [--seed N] [--from N] [--count N]
+//!     cargo run -p site-tests --bin fuzz -- TARGET|all [--seed N] [--from N] [--seconds N]
 //!     cargo run -p site-tests --bin fuzz -- TARGET --input FILE
 
 use std::process::ExitCode;
 use std::str::FromStr;
+use std::time::Duration;
 
-use site_tests::Random;
 use site_tests::fuzz::{Limit, TARGETS, Target, replay, run, target};
+use site_tests::{Random, Stopwatch};
 
-/// Inputs between two lines of progress: after an abort, which no net catches, the line says where to look.
-const CHUNK: u64 = 200_000;
+/// Between two lines of progress: after an abort or a hang, which no net catches, the line says where to look.
+const CHUNK: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -31,20 +32,21 @@ fn main() -> ExitCode {
         return verdict(replay_file(chosen[0], &file));
     }
     let seed = option(&arguments, "--seed").unwrap_or_else(Random::seed_from_env);
-    let (from, count) =
-        (option(&arguments, "--from").unwrap_or(0), option(&arguments, "--count").unwrap_or(1_000_000));
-    verdict(chosen.into_iter().try_for_each(|target| fuzz(target, seed, from, count)))
+    let from = option(&arguments, "--from").unwrap_or(0);
+    let time = Duration::from_secs(option(&arguments, "--seconds").unwrap_or(60));
+    verdict(chosen.into_iter().try_for_each(|target| fuzz(target, seed, from, time)))
 }
 
-fn fuzz(target: &Target, seed: u64, from: u64, count: u64) -> Result<(), String> {
-    let mut done = 0;
-    while done < count {
-        let chunk = CHUNK.min(count - done);
-        eprintln!("{}: seed {seed}, inputs {} to {}", target.name, from + done, from + done + chunk);
-        run(target, seed, from + done, Limit::Count(chunk)).map_err(|f| format!("{}: {f}", target.name))?;
-        done += chunk;
+fn fuzz(target: &Target, seed: u64, from: u64, time: Duration) -> Result<(), String> {
+    let watch = Stopwatch::start();
+    let mut number = from;
+    while let Some(left) = time.checked_sub(watch.elapsed()) {
+        eprintln!("{}: seed {seed}, from input {number}", target.name);
+        let outcome = run(target, seed, number, Limit::Time(left.min(CHUNK)))
+            .map_err(|failure| format!("{}: {failure}", target.name))?;
+        number = outcome.next;
     }
-    eprintln!("{}: seed {seed}: {count} inputs, no failure", target.name);
+    eprintln!("fuzz: {}: seed {seed}, {} inputs, no failure", target.name, number - from);
     Ok(())
 }
 
@@ -69,6 +71,6 @@ fn verdict(result: Result<(), String>) -> ExitCode {
 }
 
 fn usage() -> ExitCode {
-    eprintln!("usage: fuzz list | TARGET|all [--seed N] [--from N] [--count N] | TARGET --input FILE");
+    eprintln!("usage: fuzz list | TARGET|all [--seed N] [--from N] [--seconds N] | TARGET --input FILE");
     ExitCode::from(2)
 }

@@ -7,6 +7,7 @@
 mod corpus;
 mod mutate;
 mod run;
+mod store;
 mod targets;
 
 pub use run::{Failure, Limit, Outcome, replay, run};

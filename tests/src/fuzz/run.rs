@@ -28,8 +28,10 @@ pub enum Limit {
 /// A run without a failure.
 #[derive(Clone, Copy, Debug)]
 pub struct Outcome {
-    /// Inputs tried.
+    /// Inputs tried, the seeds among them.
     pub inputs: u64,
+    /// The number of the input a further run would begin with.
+    pub next: u64,
     /// Time taken.
     pub took: Duration,
 }
@@ -65,7 +67,7 @@ pub fn run(target: &Target, seed: u64, from: u64, limit: Limit) -> Result<Outcom
         };
         if over {
             let inputs = seeds.len() as u64 + number - from;
-            return Ok(Outcome { inputs, took: watch.elapsed() });
+            return Ok(Outcome { inputs, next: number, took: watch.elapsed() });
         }
         // Each input has a generator of its own, so that any can be made without the ones before it.
         let mut random = Random::new(seed.wrapping_add(number.wrapping_mul(0x9e37_79b9_7f4a_7c15)));

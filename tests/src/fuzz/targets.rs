@@ -1,5 +1,7 @@
 //! What is fuzzed: everything that reads bytes from a network or a disk.
 
+use super::store;
+
 /// A function that must take any bytes without a panic.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
@@ -16,6 +18,9 @@ pub const TARGETS: &[Target] = &[
     Target { name: "mqtt-codec", run: southbound::mqtt::codec::fuzz_decode, seeds: none },
     Target { name: "wire-payload", run: southbound_wire::fuzz_decode, seeds: none },
     Target { name: "wire-topic", run: topic, seeds: none },
+    Target { name: "store-block", run: store::block, seeds: store::block_seeds },
+    Target { name: "store-records", run: hub_store::fuzz::records, seeds: store::record_seeds },
+    Target { name: "store-wal", run: store::wal, seeds: store::wal_seeds },
 ];
 
 /// The target of a name.
