@@ -34,6 +34,8 @@ const BATCHES_MAX: usize = 200;
 const SILENCE_MAX: Duration = Duration::from_secs(3);
 /// An idle router is tried this often.
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
+/// Messages delivered before the sessions get a turn to empty their mailboxes, which take 1,000.
+const TURN_MAX: usize = 100;
 /// Pause before another attempt when a router cannot be started.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 
@@ -192,8 +194,13 @@ impl Fanout {
             Event::Returned(returned) => {
                 self.take_back(returned?)?;
                 // One wake-up of the link stands for many messages.
+                let mut taken = 1;
                 while let Some(envelope) = link.try_next() {
                     self.take_back(envelope?)?;
+                    taken += 1;
+                    if taken % TURN_MAX == 0 {
+                        tokio::task::yield_now().await;
+                    }
                 }
                 link.wake_if_asked().await
             }
