@@ -1,2 +1,7 @@
-//! relais-hub
-fn main() {}
+//! `relais-hub`: everything is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    hub::cli::main()
+}

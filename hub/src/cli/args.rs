@@ -1,0 +1,159 @@
+//! The words of the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// The site daemon: MQTT broker, telemetry log and local API.
+#[derive(Debug, Parser)]
+#[command(
+    name = "relais-hub",
+    version,
+    about,
+    after_help = "Exit codes: 0 done, 1 failed, 2 usage, \
+    7 the hub cannot be reached, 9 a check found problems, 78 the configuration is wrong (run only)."
+)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run the hub until SIGTERM
+    Run(RunArgs),
+    /// Say how the running hub is
+    Status(StatusArgs),
+    /// Look at stored data
+    Data {
+        #[command(subcommand)]
+        command: DataCommand,
+    },
+    /// Check or show the configuration
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Print the version
+    Version {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// Configuration file [default: /etc/relais/hub.toml where it exists, else built-in defaults]
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Local socket, in place of socket.path
+    #[arg(long, value_name = "PATH")]
+    pub(super) socket: Option<PathBuf>,
+    /// Least severe log level that is printed [default: info, or RELAIS_LOG]
+    #[arg(long, value_name = "LEVEL")]
+    pub(super) log: Option<LogLevel>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// Where the running hub is.
+#[derive(Debug, Args)]
+pub(super) struct Local {
+    /// Socket of the running hub [default: RELAIS_SOCKET, or socket.path of the configuration]
+    #[arg(long, value_name = "PATH")]
+    pub(super) socket: Option<PathBuf>,
+    /// Configuration file that names the socket
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StatusArgs {
+    #[command(flatten)]
+    pub(super) local: Local,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DataCommand {
+    /// Where every record went: stored, expired or lost, by class
+    Ledger(StatusArgs),
+    /// What is missing, when and why
+    Gaps(StatusArgs),
+    /// Write readings as NDJSON or CSV
+    Export(ExportArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExportArgs {
+    #[command(flatten)]
+    pub(super) local: Local,
+    /// Only this device, by name or id
+    #[arg(long, value_name = "DEVICE")]
+    pub(super) device: Option<String>,
+    /// Only this metric
+    #[arg(long, value_name = "METRIC")]
+    pub(super) metric: Option<String>,
+    /// Only from this time on: RFC 3339, or milliseconds since 1970
+    #[arg(long, value_name = "TIME")]
+    pub(super) from: Option<String>,
+    /// Only before this time
+    #[arg(long, value_name = "TIME")]
+    pub(super) to: Option<String>,
+    /// Form of the output
+    #[arg(long, value_name = "FORMAT", default_value = "ndjson")]
+    pub(super) format: ExportFormat,
+    /// Write to this file, which appears when it is complete [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum ExportFormat {
+    Ndjson,
+    Csv,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigCommand {
+    /// Find every problem; exit code 9 when there is one
+    Check {
+        /// Configuration file [default: /etc/relais/hub.toml where it exists, else built-in defaults]
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Print what is in force
+    Show {
+        /// Configuration file [default: /etc/relais/hub.toml where it exists, else built-in defaults]
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// Say where each value comes from
+        #[arg(long)]
+        origin: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_do_not_contradict_each_other() {
+        use clap::CommandFactory;
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,153 @@
+//! `data ledger`, `data gaps` and `data export`.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::args::{DataCommand, ExportArgs, ExportFormat, StatusArgs};
+use super::client::{Client, with_query};
+use super::config::socket;
+use super::failure::Failure;
+use super::output;
+use super::table::{Table, thousands};
+use crate::web::ClassView;
+
+/// Gaps are fetched in pages of this many.
+const GAPS_PAGE: &str = "1000";
+
+/// Runs a data command.
+pub(super) fn data(command: &DataCommand) -> Result<(), Failure> {
+    match command {
+        DataCommand::Ledger(args) => ledger(args),
+        DataCommand::Gaps(args) => gaps(args),
+        DataCommand::Export(args) => export(args),
+    }
+}
+
+#[derive(Deserialize)]
+struct Ledger {
+    epoch: String,
+    balanced: bool,
+    classes: Vec<ClassView>,
+}
+
+fn ledger(args: &StatusArgs) -> Result<(), Failure> {
+    let client = Client::new(socket(&args.local)?)?;
+    if args.json {
+        return output::line(&client.text("/api/v1/ledger")?);
+    }
+    let ledger: Ledger = client.json("/api/v1/ledger")?;
+    let mut table =
+        Table::new(&["class", ">given out", ">in tail", ">in blocks", ">expired", ">lost", "adds up"]);
+    for class in &ledger.classes {
+        let numbers = [class.next, class.tail, class.stored, class.expired, class.gaps];
+        let mut row = vec![class.class.clone()];
+        row.extend(numbers.map(thousands));
+        row.push(if class.balanced { "yes" } else { "NO" }.to_owned());
+        table.row(row);
+    }
+    output::text(&table.render())?;
+    let sum = if ledger.balanced {
+        "Every record is accounted for."
+    } else {
+        "The ledger does not add up: this is a bug, please report it."
+    };
+    output::line(&format!("\n{sum} Log epoch {}.", ledger.epoch))
+}
+
+#[derive(Deserialize)]
+struct GapPage {
+    gaps: Vec<Gap>,
+    next_page_token: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Gap {
+    class: String,
+    from: u64,
+    to: u64,
+    cause: String,
+    since: Option<String>,
+    until: Option<String>,
+}
+
+fn gaps(args: &StatusArgs) -> Result<(), Failure> {
+    let client = Client::new(socket(&args.local)?)?;
+    let mut gaps = Vec::new();
+    let mut token: Option<String> = None;
+    loop {
+        let params = [("page_size", Some(GAPS_PAGE)), ("page_token", token.as_deref())];
+        let page: GapPage = client.json(&with_query("/api/v1/gaps", &params))?;
+        gaps.extend(page.gaps);
+        token = page.next_page_token;
+        if token.is_none() {
+            break;
+        }
+    }
+    if args.json {
+        return output::line(&serde_json::json!({ "gaps": gaps }).to_string());
+    }
+    if gaps.is_empty() {
+        return output::line("No gaps: nothing is lost.");
+    }
+    let mut table = Table::new(&["class", "cause", ">records", ">from", "since", "until"]);
+    for gap in &gaps {
+        table.row(vec![
+            gap.class.clone(),
+            gap.cause.clone(),
+            thousands(gap.to - gap.from),
+            thousands(gap.from),
+            gap.since.clone().unwrap_or_else(|| "-".to_owned()),
+            gap.until.clone().unwrap_or_else(|| "-".to_owned()),
+        ]);
+    }
+    output::text(&table.render())
+}
+
+fn export(args: &ExportArgs) -> Result<(), Failure> {
+    let client = Client::new(socket(&args.local)?)?;
+    let format = match args.format {
+        ExportFormat::Ndjson => "ndjson",
+        ExportFormat::Csv => "csv",
+    };
+    let path = with_query(
+        "/api/v1/export",
+        &[
+            ("format", Some(format)),
+            ("device", args.device.as_deref()),
+            ("metric", args.metric.as_deref()),
+            ("from", args.from.as_deref()),
+            ("to", args.to.as_deref()),
+        ],
+    );
+    match &args.output {
+        None => to_stdout(&client, &path),
+        Some(file) => to_file(&client, &path, file),
+    }
+}
+
+fn to_stdout(client: &Client, path: &str) -> Result<(), Failure> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    client.stream(path, &mut |chunk| Ok(out.write_all(chunk)?))?;
+    out.flush()?;
+    Ok(())
+}
+
+/// Writes beside the file and renames at the end: an export that breaks off leaves no half file under its name.
+fn to_file(client: &Client, path: &str, file: &Path) -> Result<(), Failure> {
+    let part = PathBuf::from(format!("{}.part", file.display()));
+    let failed = |error: io::Error| Failure::failed(format!("{} cannot be written: {error}", file.display()));
+    let mut out = BufWriter::new(File::create(&part).map_err(failed)?);
+    let written = client.stream(path, &mut |chunk| out.write_all(chunk).map_err(failed));
+    let written = written.and_then(|()| out.flush().and_then(|()| out.get_ref().sync_all()).map_err(failed));
+    match written {
+        Ok(()) => fs::rename(&part, file).map_err(failed),
+        Err(failure) => {
+            // The failure is the news; what is left of the part is only untidy.
+            let _left = fs::remove_file(&part);
+            Err(failure)
+        }
+    }
+}

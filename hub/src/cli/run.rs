@@ -1,0 +1,23 @@
+//! `run`: the daemon.
+
+use std::process::ExitCode;
+
+use super::args::RunArgs;
+use super::config::{load, told};
+use super::failure::Failure;
+use super::logging;
+use crate::daemon;
+
+/// The configuration is wrong: a restart would not help, and the service manager does not try.
+const WRONG_CONFIGURATION: u8 = 78;
+
+/// Runs the hub to its end.
+pub(super) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
+    let socket =
+        args.socket.as_ref().map(|path| ("socket.path", path.to_string_lossy().into_owned(), "--socket"));
+    let flags: Vec<_> = socket.into_iter().collect();
+    let loaded = load(args.config.as_deref(), &flags)
+        .map_err(|problems| Failure::Told(WRONG_CONFIGURATION, told(&problems)))?;
+    logging::start(args.log)?;
+    daemon::run(loaded.config).map_err(|error| Failure::failed(format!("the hub did not start: {error}")))
+}

@@ -1,0 +1,82 @@
+//! Aligned columns for people.
+
+/// Columns of text. Numbers belong to the right.
+#[derive(Debug)]
+pub(super) struct Table {
+    right: Vec<bool>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// A table with these heads; one that begins with `>` is aligned to the right.
+    pub(super) fn new(heads: &[&str]) -> Table {
+        let right = heads.iter().map(|head| head.starts_with('>')).collect();
+        let heads = heads.iter().map(|head| head.trim_start_matches('>').to_owned()).collect();
+        Table { right, rows: vec![heads] }
+    }
+
+    /// Adds a row.
+    pub(super) fn row(&mut self, cells: Vec<String>) {
+        self.rows.push(cells);
+    }
+
+    /// Two spaces between columns, none at the end of lines.
+    pub(super) fn render(&self) -> String {
+        let width = |column: usize| {
+            self.rows
+                .iter()
+                .filter_map(|row| row.get(column))
+                .map(|cell| cell.chars().count())
+                .max()
+                .unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..self.right.len()).map(width).collect();
+        let mut text = String::new();
+        for row in &self.rows {
+            let mut line = String::new();
+            for ((cell, width), right) in row.iter().zip(&widths).zip(&self.right) {
+                let space = " ".repeat(width - cell.chars().count());
+                line.push_str(&if *right { space + cell } else { cell.clone() + &space });
+                line.push_str("  ");
+            }
+            text.push_str(line.trim_end());
+            text.push('\n');
+        }
+        text
+    }
+}
+
+/// `1234567` as `1,234,567`.
+pub(super) fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up() {
+        let mut table = Table::new(&["class", ">stored"]);
+        table.row(vec!["telemetry".into(), thousands(1_234_567)]);
+        table.row(vec!["alarm".into(), thousands(0)]);
+        assert_eq!(table.render(), "class         stored\ntelemetry  1,234,567\nalarm              0\n");
+    }
+
+    #[test]
+    fn thousands_are_told_apart() {
+        let check = |number: u64, expected: &str| assert_eq!(thousands(number), expected);
+        check(0, "0");
+        check(999, "999");
+        check(1000, "1,000");
+        check(u64::MAX, "18,446,744,073,709,551,615");
+    }
+}

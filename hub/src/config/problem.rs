@@ -1,0 +1,48 @@
+//! What is wrong with a configuration, for the person who wrote it.
+
+use std::fmt;
+
+use super::Origin;
+
+/// One problem: where, which key, and a sentence that says what, why and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where it was written.
+    pub origin: Origin,
+    /// The dotted key; empty for a text that is not TOML at all.
+    pub key: String,
+    /// What, why, what to do.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.origin)?;
+        if !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+/// All problems of one configuration, in the order of their places.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Problems(Vec<Problem>);
+
+impl Problems {
+    /// Adds one.
+    pub fn add(&mut self, origin: &Origin, key: impl Into<String>, message: impl Into<String>) {
+        self.0.push(Problem { origin: origin.clone(), key: key.into(), message: message.into() });
+    }
+
+    /// Whether all is well.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The problems, sorted by file, line and column.
+    pub fn sorted(mut self) -> Vec<Problem> {
+        self.0.sort_by(|a, b| a.origin.cmp(&b.origin));
+        self.0
+    }
+}

@@ -1,0 +1,124 @@
+//! Values with units: `"64MiB"` and `"30s"`.
+
+use std::fmt;
+use std::time::Duration;
+
+/// A number of bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ByteSize(u64);
+
+const SIZE_UNITS: [(&str, u64); 9] = [
+    ("B", 1),
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("TiB", 1 << 40),
+    ("kB", 1_000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("TB", 1_000_000_000_000),
+];
+
+const DURATION_UNITS_MS: [(&str, u64); 5] =
+    [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+
+impl ByteSize {
+    /// A size in bytes.
+    pub const fn from_bytes(bytes: u64) -> ByteSize {
+        ByteSize(bytes)
+    }
+
+    /// The size in bytes.
+    pub const fn bytes(self) -> u64 {
+        self.0
+    }
+
+    /// Reads a whole number and a unit, such as `64MiB`; the error is a sentence for a person.
+    pub fn parse(text: &str) -> Result<ByteSize, String> {
+        let example = "write a whole number and a unit, such as \"64MiB\" or \"8GiB\"";
+        parse_with_units(text, &SIZE_UNITS, example).map(ByteSize)
+    }
+}
+
+/// For people: three digits at most, binary units.
+impl fmt::Display for ByteSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, unit) =
+            SIZE_UNITS[..5].iter().rev().find(|(_, unit)| self.0 >= *unit).unwrap_or(&("B", 1));
+        let (whole, tenth) = (self.0 / unit, self.0 % unit * 10 / unit);
+        if tenth == 0 || whole >= 100 {
+            write!(f, "{whole} {name}")
+        } else {
+            write!(f, "{whole}.{tenth} {name}")
+        }
+    }
+}
+
+/// Reads a whole number and a unit, such as `30s`; the error is a sentence for a person.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let example = "write a whole number and a unit, such as \"30s\" or \"15m\"";
+    parse_with_units(text, &DURATION_UNITS_MS, example).map(Duration::from_millis)
+}
+
+fn parse_with_units(text: &str, units: &[(&str, u64)], example: &str) -> Result<u64, String> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = (&text[..digits], text[digits..].trim());
+    if number.is_empty() {
+        return Err(format!("{text:?} does not begin with a number; {example}"));
+    }
+    if unit.is_empty() {
+        return Err(format!("{text:?} has no unit; {example}"));
+    }
+    let Some((_, factor)) = units.iter().find(|(name, _)| *name == unit) else {
+        let known: Vec<&str> = units.iter().map(|(name, _)| *name).collect();
+        return Err(format!("{unit:?} is not a known unit ({}); {example}", known.join(", ")));
+    };
+    let value = number.parse::<u64>().ok().and_then(|n| n.checked_mul(*factor));
+    value.ok_or_else(|| format!("{text:?} is too large; {example}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        let check = |text: &str, expected: u64| assert_eq!(ByteSize::parse(text), Ok(ByteSize(expected)));
+        check("64MiB", 64 << 20);
+        check("8 GiB", 8 << 30);
+        check("1kB", 1000);
+        check("0B", 0);
+    }
+
+    #[test]
+    fn wrong_sizes_say_why() {
+        let check = |text: &str, expected: &str| {
+            let message = ByteSize::parse(text).unwrap_err();
+            assert!(message.contains(expected), "{message}");
+        };
+        check("64", "has no unit");
+        check("GiB", "does not begin with a number");
+        check("", "does not begin with a number");
+        check("-1GiB", "does not begin with a number");
+        check("8GB.", "not a known unit");
+        check("8gib", "not a known unit");
+        check("99999999TiB", "too large");
+    }
+
+    #[test]
+    fn durations_have_units() {
+        assert_eq!(parse_duration("30s"), Ok(Duration::from_secs(30)));
+        assert_eq!(parse_duration("15m"), Ok(Duration::from_secs(900)));
+        assert!(parse_duration("30").unwrap_err().contains("has no unit"));
+    }
+
+    #[test]
+    fn sizes_read_well() {
+        let check = |bytes: u64, expected: &str| assert_eq!(ByteSize(bytes).to_string(), expected);
+        check(0, "0 B");
+        check(1023, "1023 B");
+        check(1536, "1.5 KiB");
+        check(8 << 30, "8 GiB");
+        check((150 << 20) + (1 << 19), "150 MiB");
+    }
+}

@@ -1,0 +1,194 @@
+//! The running hub: starts the parts, waits for what happens, stops in order.
+//!
+//! [`start`] wires up, top to bottom. The main loop here is two functions: `next_event` waits and `apply` decides.
+//! [`stop`] has the phases of an orderly end. Because power also fails, nothing depends on them: a crash is correct
+//! without any of it, only slower to recover from.
+
+mod clock_task;
+mod start;
+mod stop;
+
+use std::future::pending;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::{error, info, warn};
+
+pub use start::StartError;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::supervisor::Ended;
+use start::Parts;
+
+/// From the wish to stop to the end, whatever hangs. Below what systemd and tests wait, above a slow disk's fsync.
+const STOP_DEADLINE: Duration = Duration::from_secs(10);
+
+/// The runtime's own threads: one could do at these rates, the second keeps the others alive while one decodes.
+const WORKER_THREADS: usize = 2;
+
+/// Threads for blocking reads of the log; they end when idle. Queries and exports are bounded below this.
+const BLOCKING_THREADS_MAX: usize = 12;
+
+/// Far above what a debug build's deepest future takes.
+const THREAD_STACK_BYTES: usize = 1024 * 1024;
+
+/// How long blocking threads may keep the process at its end.
+const LINGER: Duration = Duration::from_millis(500);
+
+/// Everything that can happen to the hub as a whole.
+enum Event {
+    /// SIGTERM or SIGINT.
+    Signal(&'static str),
+    /// A task the hub cannot do without.
+    TaskEnded(Ended),
+    /// The log's writer is dead, and why.
+    LogDied(String),
+    /// The phases of the stop are through; whether all of them went well.
+    Stopped(bool),
+    /// They took too long.
+    DeadlineOver,
+}
+
+/// Runs the hub until it is told to stop or cannot go on. The error is one of the start.
+pub fn run(config: Config) -> Result<ExitCode, StartError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKER_THREADS)
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .thread_stack_size(THREAD_STACK_BYTES)
+        .thread_name("hub")
+        .enable_all()
+        .build()
+        .map_err(StartError::Runtime)?;
+    let code = runtime.block_on(async {
+        let signals = Signals::new().map_err(StartError::Runtime)?;
+        let (parts, ended) = start::start(config).await?;
+        Ok(Daemon::new(parts, ended, signals).run().await)
+    });
+    runtime.shutdown_timeout(LINGER);
+    code
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+struct Daemon {
+    clock: Clock,
+    parts: Option<Parts>,
+    ended: mpsc::Receiver<Ended>,
+    log_died: watch::Receiver<Option<String>>,
+    signals: Signals,
+    stopping: Option<Stopping>,
+}
+
+struct Stopping {
+    done: oneshot::Receiver<bool>,
+    deadline: Instant,
+    exit: u8,
+}
+
+impl Daemon {
+    fn new(parts: Parts, ended: mpsc::Receiver<Ended>, signals: Signals) -> Daemon {
+        let (clock, log_died) = (parts.clock, parts.log.fatal());
+        Daemon { clock, parts: Some(parts), ended, log_died, signals, stopping: None }
+    }
+
+    async fn run(mut self) -> ExitCode {
+        loop {
+            let event = self.next_event().await;
+            let now = self.clock.instant();
+            if let Some(code) = self.apply(event, now) {
+                return ExitCode::from(code);
+            }
+        }
+    }
+
+    /// All waiting, nothing else.
+    async fn next_event(&mut self) -> Event {
+        let now = self.clock.instant();
+        let stopping = self.stopping.is_some();
+        let stopped = async {
+            match &mut self.stopping {
+                None => pending().await,
+                Some(stopping) => {
+                    let left = stopping.deadline.saturating_duration_since(now);
+                    match tokio::time::timeout(left, &mut stopping.done).await {
+                        Ok(done) => Event::Stopped(done.unwrap_or(false)),
+                        Err(_) => Event::DeadlineOver,
+                    }
+                }
+            }
+        };
+        tokio::select! {
+            name = self.signals.next() => Event::Signal(name),
+            Some(ended) = self.ended.recv(), if !stopping => Event::TaskEnded(ended),
+            why = died(&mut self.log_died), if !stopping => Event::LogDied(why),
+            event = stopped => event,
+        }
+    }
+
+    /// All changing, no waiting. `Some` is the exit code.
+    fn apply(&mut self, event: Event, now: Instant) -> Option<u8> {
+        match event {
+            Event::Signal(name) if self.stopping.is_none() => {
+                info!(signal = name, "stopping");
+                self.stop(0, now)
+            }
+            Event::Signal(name) => {
+                warn!(signal = name, "a second signal: leaving at once");
+                Some(1)
+            }
+            Event::TaskEnded(Ended { name }) => {
+                error!(task = name, "stopping, because the hub cannot do without this task");
+                self.stop(1, now)
+            }
+            Event::LogDied(why) => {
+                error!(why, "stopping, because the telemetry log cannot store any more");
+                self.stop(1, now)
+            }
+            Event::Stopped(well) => {
+                let wanted = self.stopping.as_ref().map_or(1, |stopping| stopping.exit);
+                info!("stopped");
+                Some(if well { wanted } else { 1 })
+            }
+            Event::DeadlineOver => {
+                warn!(deadline_s = STOP_DEADLINE.as_secs(), "leaving, though not all is done");
+                Some(1)
+            }
+        }
+    }
+
+    fn stop(&mut self, exit: u8, now: Instant) -> Option<u8> {
+        let Some(parts) = self.parts.take() else { return Some(1) };
+        let done = stop::begin(parts);
+        self.stopping = Some(Stopping { done, deadline: now + STOP_DEADLINE, exit });
+        None
+    }
+}
+
+async fn died(log: &mut watch::Receiver<Option<String>>) -> String {
+    match log.wait_for(Option::is_some).await {
+        Ok(why) => why.clone().unwrap_or_default(),
+        Err(_) => "its writer is gone".to_owned(),
+    }
+}

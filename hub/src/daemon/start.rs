@@ -1,0 +1,284 @@
+//! Wires the hub up, in the order in which the parts need each other. Reads top to bottom.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use hub_model::{ClockQuality, HubId, Ulid, UtcMs};
+use hub_store::{LogConfig, LogHandle, OpenContext, OpenError, Recovery};
+use southbound::mqtt::{Broker, BrokerHandle, ListenerConfig, MqttConfig, MqttLimits, Surroundings};
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tracing::{info, warn};
+
+use super::clock_task;
+use crate::clock::{Clock, EARLIEST_PLAUSIBLE};
+use crate::config::{Config, StorageConfig};
+use crate::intake::{INBOX_MESSAGES, Intake, Limits, Registry, SharedRegistry};
+use crate::metrics::{MetricKind, MetricRow, float};
+use crate::socket;
+use crate::supervisor::{Ended, Rule, Supervisor};
+use crate::web::{Acceptor, Api, Facts, Listener, Surface, router, serve};
+
+/// Ended sessions on their way to the log. Full delays the end of further sessions, and nothing else.
+const FORGOTTEN_QUEUE: usize = 64;
+
+/// What the quota must hold beside blocks: two write-ahead files of 8 MiB, the tables around the blocks, the broker's
+/// sessions. Half of the smallest quota.
+const QUOTA_RESERVE_BYTES: u64 = 32 * 1024 * 1024;
+
+/// Why the hub does not start: what, why, what to do.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// No runtime.
+    #[error("the system gives the hub no threads or signals: {0}")]
+    Runtime(#[source] io::Error),
+    /// No entropy.
+    #[error("the system gives no random numbers: {0}")]
+    Entropy(getrandom::Error),
+    /// The storage folder cannot be made.
+    #[error("storage.dir {} cannot be made: {source}; make it, or name a folder this user may write to", dir.display())]
+    StorageDir {
+        /// The folder.
+        dir: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A second hub.
+    #[error("storage.dir {} is in use: another relais-hub runs with it; stop that one, or give this one its own", dir.display())]
+    LogInUse {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// The log does not open.
+    #[error("the telemetry log in {} does not open: {source}", dir.display())]
+    Log {
+        /// The folder.
+        dir: PathBuf,
+        /// Why.
+        source: OpenError,
+    },
+    /// The log opened and then refused the first record.
+    #[error("the telemetry log takes no records: {0}")]
+    FirstRecord(hub_store::AppendError),
+    /// The broker does not start.
+    #[error("the MQTT broker does not start: {0}")]
+    Broker(#[from] southbound::mqtt::StartError),
+    /// The web port.
+    #[error(
+        "web.listen {address} cannot be listened on: {source}; choose another port, or stop what uses it"
+    )]
+    Web {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The local socket.
+    #[error("the local socket: {0}")]
+    Socket(#[from] socket::SocketError),
+}
+
+/// The running parts, as the stop needs them.
+pub(super) struct Parts {
+    pub(super) clock: Clock,
+    pub(super) log: LogHandle,
+    pub(super) broker: SharedBroker,
+    pub(super) supervisor: Supervisor,
+    pub(super) socket: PathBuf,
+}
+
+/// The broker, shared with the API, which reads its numbers until the stop takes it out.
+pub(super) type SharedBroker = Arc<Mutex<Option<BrokerHandle>>>;
+
+/// Starts everything. When it fails, what was started ends with the runtime.
+pub(super) async fn start(config: Config) -> Result<(Parts, mpsc::Receiver<Ended>), StartError> {
+    let clock = Clock::new();
+    let (supervisor, ended) = Supervisor::new(tokio::runtime::Handle::current());
+    let (log, recovery) = open_log(&config.storage, clock).await?;
+    tell_recovery(&config.storage.dir, &recovery);
+
+    let registry = SharedRegistry::new(Registry::new(log.catalog(), Limits::default()));
+    let mut watcher = clock_task::watcher(&clock, &registry);
+    clock_task::observe(&mut watcher, &clock, &registry, &log).await.map_err(StartError::FirstRecord)?;
+
+    let web = listen_web(config.web.listen).await?;
+    let web_address =
+        web.local_addr().map_err(|source| StartError::Web { address: config.web.listen, source })?;
+    let local = socket::bind(&config.socket.path)?;
+
+    let (ingest, inbox) = mpsc::channel(INBOX_MESSAGES);
+    let intake = Intake::new(registry.clone(), log.clone(), clock, last_known_good(&registry), inbox);
+    supervisor.spawn("intake", Rule::Vital, intake.run(supervisor.stop_signal()));
+    let (forgotten, mut forget) = mpsc::channel(FORGOTTEN_QUEUE);
+    let forgetting = log.clone();
+    supervisor.spawn("forget sessions", Rule::Passing, async move {
+        while let Some(incarnation) = forget.recv().await {
+            forgetting.forget_session(incarnation);
+        }
+    });
+    let tasks = Arc::new(supervisor.clone());
+    let around = Surroundings { ingest, forgotten, clock: Arc::new(clock), tasks };
+    let broker = Broker::start(mqtt_config(&config), around).await?;
+
+    let listeners = listeners(&broker, web_address, &config.socket.path);
+    let broker: SharedBroker = Arc::new(Mutex::new(Some(broker)));
+    let facts = facts(&config, &recovery, listeners);
+    let mut api = Api::new(facts, clock, log.clone(), registry.clone(), supervisor.clone());
+    let (numbers, health) = (broker.clone(), broker.clone());
+    api.metric_sources.push(Arc::new(move || broker_metrics(&numbers)));
+    api.health_sources.push(Arc::new(move || broker_trouble(&health)));
+    let api = Arc::new(api);
+    spawn_api("web", Acceptor::Tcp(web), Surface::Web, &api, &supervisor);
+    spawn_api("socket", Acceptor::Unix(local), Surface::Socket, &api, &supervisor);
+    spawn_clock(clock, registry, log.clone(), &supervisor);
+
+    tell_listening(&config, web_address);
+    Ok((Parts { clock, log, broker, supervisor, socket: config.socket.path }, ended))
+}
+
+/// Opening reads the whole write-ahead log, which is blocking work.
+async fn open_log(storage: &StorageConfig, clock: Clock) -> Result<(LogHandle, Recovery), StartError> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(StartError::Entropy)?;
+    let mut id = [0; 10];
+    getrandom::fill(&mut id).map_err(StartError::Entropy)?;
+    let id_time = u64::try_from(clock.utc().max(EARLIEST_PLAUSIBLE).0).unwrap_or(0);
+    let context = OpenContext { hub: HubId::new(Ulid::new(id_time, id)), now: clock.now(), seed };
+    let quota_bytes = storage.quota.bytes().saturating_sub(QUOTA_RESERVE_BYTES);
+    let config = LogConfig { quota_bytes, ..LogConfig::default() };
+    let dir = storage.dir.clone();
+    let opening = tokio::task::spawn_blocking(move || {
+        make_dir(&dir)?;
+        let now = Arc::new(move || clock.now());
+        hub_store::open(&dir, config, &context, now).map_err(|source| open_failed(dir, source))
+    });
+    opening.await.map_err(|error| StartError::Runtime(io::Error::other(error)))?
+}
+
+fn open_failed(dir: PathBuf, source: OpenError) -> StartError {
+    match source {
+        OpenError::Locked { .. } => StartError::LogInUse { dir },
+        source @ (OpenError::Io(_) | OpenError::Tables(_) | OpenError::Thread(_)) => {
+            StartError::Log { dir, source }
+        }
+    }
+}
+
+fn make_dir(dir: &Path) -> Result<(), StartError> {
+    use std::os::unix::fs::DirBuilderExt;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    made.map_err(|source| StartError::StorageDir { dir: dir.to_owned(), source })
+}
+
+fn tell_recovery(dir: &Path, recovery: &Recovery) {
+    let (hub, took_ms) = (recovery.hub, recovery.duration.as_millis());
+    let (dir, records) = (dir.display(), recovery.records);
+    if recovery.is_new {
+        info!(%hub, %dir, "a new telemetry log was made");
+    } else if recovery.clean {
+        info!(%hub, %dir, records, took_ms, "the telemetry log is open");
+    } else {
+        let torn_tail = recovery.torn_tail;
+        warn!(%hub, %dir, records, took_ms, torn_tail, "the last run did not end in order; the telemetry log is recovered");
+    }
+    for (class, range) in &recovery.lost {
+        warn!(class = class.name(), %range, "records were damaged on disk and are lost, with a gap row");
+    }
+    for file in &recovery.set_aside {
+        warn!(file, "a file could not be opened and was set aside");
+    }
+}
+
+/// The latest time an earlier run was sure of.
+fn last_known_good(registry: &SharedRegistry) -> UtcMs {
+    let registry = registry.lock();
+    let set = registry.catalog().clock().records().filter(|record| record.quality != ClockQuality::Unset);
+    let times = set.map(|record| record.offset_ms.saturating_add_unsigned(record.mono_from_ms));
+    UtcMs(times.max().unwrap_or(EARLIEST_PLAUSIBLE.0))
+}
+
+async fn listen_web(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| StartError::Web { address, source })
+}
+
+fn mqtt_config(config: &Config) -> MqttConfig {
+    let listener =
+        |l: &crate::config::MqttListener| ListenerConfig { address: l.address, anonymous: l.anonymous };
+    MqttConfig {
+        listeners: config.mqtt.listeners.iter().map(listener).collect(),
+        dir: config.storage.dir.clone(),
+        limits: MqttLimits::default(),
+    }
+}
+
+fn listeners(broker: &BrokerHandle, web: SocketAddr, socket: &Path) -> Vec<Listener> {
+    let named = |kind: &str, address: String| Listener { kind: kind.to_owned(), address };
+    let mut all: Vec<Listener> = broker.local_addrs().iter().map(|a| named("mqtt", a.to_string())).collect();
+    all.push(named("web", web.to_string()));
+    all.push(named("socket", socket.display().to_string()));
+    all
+}
+
+fn facts(config: &Config, recovery: &Recovery, listeners: Vec<Listener>) -> Facts {
+    Facts {
+        hub: recovery.hub,
+        site: config.site.name.clone(),
+        hosts: config.web.hosts.clone(),
+        storage_dir: config.storage.dir.clone(),
+        quota: config.storage.quota,
+        listeners,
+        started_clean: recovery.clean || recovery.is_new,
+        epoch: recovery.epoch,
+    }
+}
+
+fn spawn_api(
+    name: &'static str,
+    acceptor: Acceptor,
+    surface: Surface,
+    api: &Arc<Api>,
+    supervisor: &Supervisor,
+) {
+    let router = router(api.clone(), surface);
+    let (acceptor, api, owner) = (Arc::new(acceptor), api.clone(), supervisor.clone());
+    supervisor
+        .spawn_restarting(name, move || serve(acceptor.clone(), router.clone(), api.clone(), owner.clone()));
+}
+
+fn spawn_clock(clock: Clock, registry: SharedRegistry, log: LogHandle, supervisor: &Supervisor) {
+    let owner = supervisor.clone();
+    supervisor.spawn_restarting("clock", move || {
+        clock_task::watch(clock, registry.clone(), log.clone(), owner.clone())
+    });
+}
+
+fn broker_metrics(broker: &SharedBroker) -> Vec<MetricRow> {
+    let broker = broker.lock().unwrap_or_else(PoisonError::into_inner);
+    let rows = broker.as_ref().map(BrokerHandle::metrics).unwrap_or_default();
+    let convert = |row: &southbound::mqtt::MetricRow| MetricRow {
+        name: row.name.to_owned(),
+        help: row.help,
+        kind: if row.name.ends_with("_total") { MetricKind::Counter } else { MetricKind::Gauge },
+        labels: row.label.iter().map(|(name, value)| (*name, (*value).to_owned())).collect(),
+        value: float(row.value),
+    };
+    rows.iter().map(convert).collect()
+}
+
+fn broker_trouble(broker: &SharedBroker) -> Option<String> {
+    let broker = broker.lock().unwrap_or_else(PoisonError::into_inner);
+    broker.is_none().then(|| "the hub is stopping".to_owned())
+}
+
+fn tell_listening(config: &Config, web: SocketAddr) {
+    if config.mqtt.listeners.is_empty() {
+        warn!("no [[mqtt.listener]] is configured: devices cannot connect");
+    }
+    info!(address = %web, "listening for HTTP");
+    info!(path = %config.socket.path.display(), "listening for the command line");
+    let (dir, quota) = (config.storage.dir.display(), config.storage.quota);
+    info!(site = config.site.name, %dir, %quota, version = env!("CARGO_PKG_VERSION"), "the hub runs");
+}

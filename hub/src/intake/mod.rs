@@ -1,0 +1,13 @@
+//! From what devices say to what the log stores.
+//!
+//! [`Registry`] is the core: it knows every device and series, gives out ids, and turns a message into one
+//! [`hub_store::Append`]. [`Intake`] is the task around it: it hands appends to the log and answers the driver, but
+//! never before the log says "stored". The API reads the same registry for lists and last values.
+
+mod last;
+mod registry;
+mod task;
+
+pub use last::{LAST_TEXT_BYTES_MAX, LastValue};
+pub use registry::{Counts, Entropy, Limits, Refusal, Registry};
+pub use task::{INBOX_MESSAGES, Intake, SharedRegistry};

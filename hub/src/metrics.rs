@@ -1,0 +1,112 @@
+//! Numbers about the hub itself, in Prometheus text.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// Whether a number only grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricKind {
+    /// Only grows while the process lives; the name ends in `_total`.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+}
+
+/// One number.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MetricRow {
+    /// With its unit: `relais_log_commit_bytes_total`.
+    pub name: String,
+    /// One sentence.
+    pub help: &'static str,
+    /// What it is.
+    pub kind: MetricKind,
+    /// Label and value; values come from closed lists.
+    pub labels: Vec<(&'static str, String)>,
+    /// The number. Whole ones stay exact up to 2^53.
+    pub value: f64,
+}
+
+impl MetricRow {
+    /// A counter without labels.
+    pub fn counter(name: &str, help: &'static str, value: u64) -> MetricRow {
+        MetricRow {
+            name: name.into(),
+            help,
+            kind: MetricKind::Counter,
+            labels: Vec::new(),
+            value: float(value),
+        }
+    }
+
+    /// A gauge without labels.
+    pub fn gauge(name: &str, help: &'static str, value: u64) -> MetricRow {
+        MetricRow {
+            name: name.into(),
+            help,
+            kind: MetricKind::Gauge,
+            labels: Vec::new(),
+            value: float(value),
+        }
+    }
+
+    /// The same with a label.
+    #[must_use]
+    pub fn label(mut self, name: &'static str, value: impl Into<String>) -> MetricRow {
+        self.labels.push((name, value.into()));
+        self
+    }
+}
+
+/// A whole number as Prometheus counts: exact up to 2^53.
+#[expect(clippy::cast_precision_loss, reason = "Prometheus numbers are f64; 2^53 is out of reach for these")]
+pub fn float(value: u64) -> f64 {
+    value as f64
+}
+
+/// The rows as Prometheus text, those of one name together.
+pub fn render(rows: &[MetricRow]) -> String {
+    let mut by_name: BTreeMap<&str, Vec<&MetricRow>> = BTreeMap::new();
+    for row in rows {
+        by_name.entry(&row.name).or_default().push(row);
+    }
+    let mut text = String::new();
+    for (name, rows) in by_name {
+        let kind = match rows[0].kind {
+            MetricKind::Counter => "counter",
+            MetricKind::Gauge => "gauge",
+        };
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(text, "# HELP {name} {}\n# TYPE {name} {kind}", rows[0].help);
+        for row in rows {
+            let labels: Vec<String> =
+                row.labels.iter().map(|(label, value)| format!("{label}=\"{}\"", escape(value))).collect();
+            let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
+            let _ = writeln!(text, "{name}{labels} {}", row.value);
+        }
+    }
+    text
+}
+
+fn escape(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_one_name_stand_together_under_one_head() {
+        let rows = [
+            MetricRow::counter("b_total", "Bs.", 1).label("kind", "x\"y"),
+            MetricRow::gauge("a_bytes", "Size of a.", 3_000_000_000),
+            MetricRow::counter("b_total", "Bs.", 2).label("kind", "z"),
+        ];
+        assert_eq!(
+            render(&rows),
+            "# HELP a_bytes Size of a.\n# TYPE a_bytes gauge\na_bytes 3000000000\n\
+             # HELP b_total Bs.\n# TYPE b_total counter\nb_total{kind=\"x\\\"y\"} 1\nb_total{kind=\"z\"} 2\n"
+        );
+    }
+}

@@ -1,0 +1,206 @@
+//! What the handlers share.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use hub_model::{BootStamp, Stamp};
+use hub_store::{LogHandle, Reader};
+use tokio::sync::Semaphore;
+
+use super::guard::Surface;
+use super::problem::Problem;
+use crate::clock::Clock;
+use crate::config::ByteSize;
+use crate::intake::SharedRegistry;
+use crate::metrics::MetricRow;
+use crate::supervisor::Supervisor;
+use crate::time_text::format_utc;
+
+/// Exports at once: each holds a blocking thread and reads the disk.
+const EXPORTS_MAX: usize = 2;
+
+/// Queries of the log at once; more wait.
+const QUERIES_MAX: usize = 4;
+
+/// A part of the hub that has numbers to tell.
+pub type MetricSource = Arc<dyn Fn() -> Vec<MetricRow> + Send + Sync>;
+
+/// Says why the hub does not do its work; `None` when it does.
+pub type HealthSource = Arc<dyn Fn() -> Option<String> + Send + Sync>;
+
+/// The hub as the API sees it.
+pub struct Api {
+    /// Fixed at start.
+    pub facts: Facts,
+    /// Reads time.
+    pub clock: Clock,
+    /// The log, for its numbers.
+    pub log: LogHandle,
+    /// The log, for its content.
+    pub reader: Reader,
+    /// Devices, series, last values.
+    pub registry: SharedRegistry,
+    /// Tasks.
+    pub supervisor: Supervisor,
+    /// Parts with numbers beyond those above.
+    pub metric_sources: Vec<MetricSource>,
+    /// Parts that can fail.
+    pub health_sources: Vec<HealthSource>,
+    /// Counts of the API itself.
+    pub counts: WebCounts,
+    pub(super) exports: Arc<Semaphore>,
+    pub(super) queries: Arc<Semaphore>,
+}
+
+/// What does not change while the hub runs.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The hub's identity.
+    pub hub: hub_model::HubId,
+    /// From the configuration.
+    pub site: String,
+    /// Host names allowed.
+    pub hosts: Vec<String>,
+    /// Where data is.
+    pub storage_dir: PathBuf,
+    /// How much it may take.
+    pub quota: ByteSize,
+    /// What listens, with actual ports.
+    pub listeners: Vec<Listener>,
+    /// Whether the last run ended in order.
+    pub started_clean: bool,
+    /// The log's life.
+    pub epoch: hub_model::LogEpoch,
+}
+
+/// Something that listens.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Listener {
+    /// `mqtt`, `web` or `socket`.
+    pub kind: String,
+    /// IP address and port, or a path.
+    pub address: String,
+}
+
+/// Requests, by surface and class of status.
+#[derive(Debug, Default)]
+pub struct WebCounts {
+    by_class: [[AtomicU64; 5]; 2],
+    foreign_hosts: AtomicU64,
+    connections: AtomicU64,
+}
+
+impl WebCounts {
+    pub(super) fn answered(&self, surface: Surface, status: u16) {
+        let class = usize::from(status / 100).clamp(1, 5) - 1;
+        self.by_class[surface as usize][class].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn foreign_host(&self) {
+        self.foreign_hosts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn connected(&self) {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn metrics(&self) -> Vec<MetricRow> {
+        let mut rows = vec![
+            MetricRow::counter(
+                "relais_web_connections_total",
+                "Connections accepted by the local API.",
+                self.connections.load(Ordering::Relaxed),
+            ),
+            MetricRow::counter(
+                "relais_web_foreign_hosts_total",
+                "Requests refused for a Host header that is not one of this hub's names.",
+                self.foreign_hosts.load(Ordering::Relaxed),
+            ),
+        ];
+        for surface in [Surface::Web, Surface::Socket] {
+            for (class, count) in
+                ["1xx", "2xx", "3xx", "4xx", "5xx"].iter().zip(&self.by_class[surface as usize])
+            {
+                let name = "relais_web_requests_total";
+                let row = MetricRow::counter(name, "Requests answered.", count.load(Ordering::Relaxed));
+                rows.push(row.label("surface", surface.name()).label("status", *class));
+            }
+        }
+        rows
+    }
+}
+
+impl Api {
+    /// The API over these parts.
+    pub fn new(
+        facts: Facts,
+        clock: Clock,
+        log: LogHandle,
+        registry: SharedRegistry,
+        supervisor: Supervisor,
+    ) -> Api {
+        Api {
+            facts,
+            clock,
+            reader: log.reader(),
+            log,
+            registry,
+            supervisor,
+            metric_sources: Vec::new(),
+            health_sources: Vec::new(),
+            counts: WebCounts::default(),
+            exports: Arc::new(Semaphore::new(EXPORTS_MAX)),
+            queries: Arc::new(Semaphore::new(QUERIES_MAX)),
+        }
+    }
+
+    /// Room taken in the storage folder, as the file system counts it: files may be preallocated or sparse.
+    pub(super) fn storage_used(&self) -> u64 {
+        use std::os::unix::fs::MetadataExt;
+        let entries = std::fs::read_dir(&self.facts.storage_dir).into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.blocks() * 512).sum()
+    }
+
+    /// Reads the log on a blocking thread, a few requests at a time.
+    pub(super) async fn read<T: Send + 'static>(
+        self: &Arc<Api>,
+        read: impl FnOnce(&Api) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let permit = self
+            .queries
+            .clone()
+            .acquire_owned()
+            .await
+            .map_err(|_| Problem::internal("queries are closed"))?;
+        let api = self.clone();
+        let reading = tokio::task::spawn_blocking(move || {
+            let result = read(&api);
+            drop(permit);
+            result
+        });
+        reading.await.unwrap_or_else(|_| Err(Problem::internal("reading the log failed unexpectedly")))
+    }
+}
+
+/// A stamp as the API states it: time and how far to trust it.
+pub(super) struct TimeView {
+    pub(super) time: Option<String>,
+    pub(super) clock: &'static str,
+}
+
+/// A moment of the hub's clock. Unset until the clock is known.
+pub(super) fn view_boot(clock: &hub_model::BootClock, at: BootStamp) -> TimeView {
+    let resolved = clock.resolve(at);
+    TimeView { time: resolved.utc.map(format_utc), clock: resolved.quality.name() }
+}
+
+/// A sample's time. One the device states is taken as it is; the clock then is that of its arrival.
+pub(super) fn view_stamp(clock: &hub_model::BootClock, stamp: Stamp, received: BootStamp) -> TimeView {
+    match stamp {
+        Stamp::Boot(at) => view_boot(clock, at),
+        Stamp::Wall(utc, _) => {
+            TimeView { time: Some(format_utc(utc)), clock: clock.resolve(received).quality.name() }
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! `/api/v1/export`: every reading as NDJSON or CSV, streamed with bounded memory.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use hub_model::{SeriesId, Value};
+use hub_store::{Catalog, ReadError, Reader, Reading, SampleClass, SampleQuery};
+use hyper::body::Frame;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+use tracing::warn;
+
+use super::api::Api;
+use super::params::{Params, device, span};
+use super::problem::Problem;
+use super::readings::{received_time, sample_class};
+use super::value_text::{JsonValue, csv_text, csv_value};
+use crate::time_text::format_utc;
+
+/// Pieces of the answer are about this large.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// Pieces made ahead of a slow reader.
+const CHUNKS_AHEAD: usize = 4;
+
+/// A reader that takes nothing for this long is gone.
+const STALL_MAX: Duration = Duration::from_secs(60);
+
+/// How readings are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// One JSON object per line.
+    Ndjson,
+    /// RFC 4180 with a header line.
+    Csv,
+}
+
+impl Format {
+    fn media_type(self) -> &'static str {
+        match self {
+            Format::Ndjson => "application/x-ndjson",
+            Format::Csv => "text/csv; charset=utf-8; header=present",
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ExportParams {
+    device: Option<String>,
+    metric: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
+    class: Option<String>,
+    format: Option<String>,
+}
+
+/// Streams the readings asked for. An answer that breaks off lacks its end on purpose: the reader sees an error, not
+/// a short file.
+pub(super) async fn export(
+    State(api): State<Arc<Api>>,
+    headers: HeaderMap,
+    Params(params): Params<ExportParams>,
+) -> Result<Response, Problem> {
+    let format = format_of(params.format.as_deref(), &headers)?;
+    let catalog = api.registry.lock().catalog().clone();
+    let query = query_of(&params, &catalog)?;
+    let permit = api.exports.clone().try_acquire_owned().map_err(|_| {
+        let detail = "as many exports as this hub serves at once are running; try again when one has ended";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-exports", "Too many exports", detail)
+    })?;
+    let (chunks, body) = mpsc::channel(CHUNKS_AHEAD);
+    let (reader, runtime) = (api.reader.clone(), tokio::runtime::Handle::current());
+    // The task ends by itself: with the data, or when the other side of `chunks` is gone or stalls.
+    drop(tokio::task::spawn_blocking(move || {
+        let mut out = Out { chunks, runtime, buffer: Vec::with_capacity(CHUNK_BYTES * 2) };
+        if let Err(Ended::Failed(why)) = write_all(&mut out, &reader, &catalog, query, format) {
+            warn!(why, "an export broke off");
+            out.fail();
+        }
+        drop(permit);
+    }));
+    let disposition = match format {
+        Format::Ndjson => "attachment; filename=\"relais-export.ndjson\"",
+        Format::Csv => "attachment; filename=\"relais-export.csv\"",
+    };
+    let headers = [(header::CONTENT_TYPE, format.media_type()), (header::CONTENT_DISPOSITION, disposition)];
+    Ok((headers, Body::new(ChunkBody { chunks: body })).into_response())
+}
+
+fn format_of(asked: Option<&str>, headers: &HeaderMap) -> Result<Format, Problem> {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    match asked {
+        Some("ndjson") => Ok(Format::Ndjson),
+        Some("csv") => Ok(Format::Csv),
+        Some(other) => Err(Problem::bad_parameter(format!("format={other}: use ndjson or csv"))),
+        None if accept.contains("text/csv") => Ok(Format::Csv),
+        None => Ok(Format::Ndjson),
+    }
+}
+
+fn query_of(params: &ExportParams, catalog: &Catalog) -> Result<SampleQuery, Problem> {
+    let device =
+        params.device.as_deref().map(|name| device(catalog, name)).transpose()?.map(|device| device.id);
+    let metric = params.metric.as_deref();
+    let wanted = |series: &&hub_model::Series| {
+        device.is_none_or(|device| series.key.device == device)
+            && metric.is_none_or(|metric| series.key.metric.as_str() == metric)
+    };
+    let series: BTreeSet<SeriesId> = catalog.all_series().filter(wanted).map(|series| series.id).collect();
+    let all = device.is_none() && metric.is_none();
+    if !all && series.is_empty() {
+        let detail = "no series fits device and metric; /api/v1/series lists those there are";
+        return Err(Problem::new(StatusCode::NOT_FOUND, "series-not-found", "No such series", detail));
+    }
+    let (from, to) = span(params.from.as_deref(), params.to.as_deref())?;
+    let class: SampleClass = sample_class(params.class.as_deref())?;
+    Ok(SampleQuery { class, series: if all { None } else { Some(series) }, from, to, from_seq: 0 })
+}
+
+enum Ended {
+    /// Nobody reads any more.
+    ReaderGone,
+    /// Ours.
+    Failed(String),
+}
+
+struct Out {
+    chunks: mpsc::Sender<Result<Bytes, Broken>>,
+    runtime: tokio::runtime::Handle,
+    buffer: Vec<u8>,
+}
+
+impl Out {
+    fn flush(&mut self) -> Result<(), Ended> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let chunk = Bytes::from(std::mem::replace(&mut self.buffer, Vec::with_capacity(CHUNK_BYTES * 2)));
+        let sending = async { tokio::time::timeout(STALL_MAX, self.chunks.send(Ok(chunk))).await };
+        match self.runtime.block_on(sending) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(Ended::ReaderGone),
+        }
+    }
+
+    /// Breaks the answer off, so that its reader does not take it for whole.
+    fn fail(&mut self) {
+        // A reader that is gone needs no error.
+        let _gone = self.chunks.blocking_send(Err(Broken));
+    }
+}
+
+fn write_all(
+    out: &mut Out,
+    reader: &Reader,
+    catalog: &Catalog,
+    query: SampleQuery,
+    format: Format,
+) -> Result<(), Ended> {
+    if format == Format::Csv {
+        out.buffer.extend_from_slice(CSV_HEAD);
+    }
+    let mut catalog = catalog.clone();
+    for reading in reader.samples(&query) {
+        let reading = match reading {
+            Ok(reading) => reading,
+            // What can be read goes on: one bad block must not make all the others unreadable.
+            Err(error @ ReadError::Damaged { .. }) => {
+                warn!(%error, "an export leaves out a damaged block");
+                continue;
+            }
+            Err(error @ ReadError::Tables(_)) => return Err(Ended::Failed(error.to_string())),
+        };
+        if catalog.series(reading.sample.series).is_none() {
+            // A series that came to be after the export began.
+            catalog = reader.catalog();
+        }
+        write_reading(&mut out.buffer, &reading, &catalog, format)
+            .map_err(|error| Ended::Failed(error.to_string()))?;
+        if out.buffer.len() >= CHUNK_BYTES {
+            out.flush()?;
+        }
+    }
+    out.flush()
+}
+
+const CSV_HEAD: &[u8] = b"device,metric,type,time,received_time,seq,value,quality,clock\r\n";
+
+#[derive(Serialize)]
+struct Row<'a> {
+    device: &'a str,
+    device_id: String,
+    metric: &'a str,
+    #[serde(rename = "type")]
+    value_type: &'static str,
+    unit: &'a str,
+    time: Option<String>,
+    received_time: Option<String>,
+    seq: u64,
+    value: Option<JsonValue<'a>>,
+    quality: String,
+    clock: &'static str,
+}
+
+fn write_reading(
+    buffer: &mut Vec<u8>,
+    reading: &Reading,
+    catalog: &Catalog,
+    format: Format,
+) -> std::io::Result<()> {
+    let Some(series) = catalog.series(reading.sample.series) else {
+        return Err(std::io::Error::other(format!("series {} has no definition", reading.sample.series.0)));
+    };
+    let key = &series.key;
+    let value: Option<&Value> = reading.sample.value.as_ref();
+    let row = Row {
+        device: catalog.device(key.device).map_or("", |device| device.name.as_str()),
+        device_id: key.device.to_string(),
+        metric: key.metric.as_str(),
+        value_type: key.value_type.name(),
+        unit: key.unit.as_str(),
+        time: reading.time.utc.map(format_utc),
+        received_time: received_time(reading),
+        seq: reading.seq,
+        value: value.map(JsonValue),
+        quality: reading.sample.quality.to_string(),
+        clock: reading.time.quality.name(),
+    };
+    match format {
+        Format::Ndjson => {
+            serde_json::to_writer(&mut *buffer, &row)?;
+            buffer.push(b'\n');
+            Ok(())
+        }
+        Format::Csv => write!(
+            buffer,
+            "{},{},{},{},{},{},{},{},{}\r\n",
+            row.device,
+            csv_text(row.metric),
+            row.value_type,
+            row.time.as_deref().unwrap_or_default(),
+            row.received_time.as_deref().unwrap_or_default(),
+            row.seq,
+            csv_value(value),
+            row.quality,
+            row.clock,
+        ),
+    }
+}
+
+/// The answer broke off.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the export broke off; the hub's log says why")]
+struct Broken;
+
+struct ChunkBody {
+    chunks: mpsc::Receiver<Result<Bytes, Broken>>,
+}
+
+impl hyper::body::Body for ChunkBody {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        self.chunks.poll_recv(context).map(|chunk| chunk.map(|chunk| chunk.map(Frame::data)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hub_model::{
+        BootId, BootStamp, Class, ClockQuality, Device, DeviceId, Quality, Reason, Resolved, Sample, Series,
+        SeriesKey, Stamp, Unit, UtcMs, ValueType, WallSource,
+    };
+    use hub_store::Definition;
+
+    fn catalog() -> Catalog {
+        let id = DeviceId::from_bytes([0; 16]);
+        let mut catalog = Catalog::default();
+        catalog.insert(&Definition::Device(Device { id, name: "boiler".parse().unwrap() }));
+        let metric = "L1, \"max\"".parse().unwrap();
+        let key = SeriesKey { device: id, metric, value_type: ValueType::F64, unit: Unit::none() };
+        catalog.insert(&Definition::Series(Series { id: SeriesId(1), key, dictionary: Vec::new() }));
+        catalog
+    }
+
+    fn check(value: Option<Value>, quality: Quality, format: Format, expected: &str) {
+        let at = BootStamp { boot: BootId::from_bytes([1; 16]), mono_ms: 5 };
+        let stamp = Stamp::Wall(UtcMs(1_000), WallSource::Device);
+        let reading = Reading {
+            seq: 7,
+            class: Class::Telemetry,
+            sample: Sample { series: SeriesId(1), stamp, received: at, value, quality },
+            time: Resolved { utc: Some(UtcMs(1_000)), quality: ClockQuality::Unset },
+            received: Resolved { utc: None, quality: ClockQuality::Unset },
+        };
+        let mut buffer = Vec::new();
+        write_reading(&mut buffer, &reading, &catalog(), format).unwrap();
+        assert_eq!(String::from_utf8(buffer).unwrap(), expected);
+    }
+
+    #[test]
+    fn rows_read_well() {
+        check(
+            Some(Value::F64(-0.0)),
+            Quality::GOOD,
+            Format::Ndjson,
+            "{\"device\":\"boiler\",\"device_id\":\"dev_00000000000000000000000000\",\
+             \"metric\":\"L1, \\\"max\\\"\",\"type\":\"f64\",\"unit\":\"\",\"time\":\"1970-01-01T00:00:01.000Z\",\
+             \"received_time\":null,\"seq\":7,\"value\":-0.0,\"quality\":\"good\",\"clock\":\"unset\"}\n",
+        );
+        check(
+            None,
+            Quality::bad(Reason::NotReported),
+            Format::Csv,
+            "boiler,\"L1, \"\"max\"\"\",f64,1970-01-01T00:00:01.000Z,,7,,\
+             bad:not-reported,unset\r\n",
+        );
+    }
+}

@@ -1,0 +1,150 @@
+//! `/healthz` and `/metrics`.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use super::api::Api;
+use super::problem::Problem;
+use crate::intake::Refusal;
+use crate::metrics::{MetricKind, MetricRow, float, render};
+
+/// 200 while the hub does its work: log and broker run.
+pub(super) async fn healthz(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
+    match api.trouble() {
+        None => Ok(Json(json!({ "status": "ok" })).into_response()),
+        Some(why) => {
+            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-working", "The hub does not work", why))
+        }
+    }
+}
+
+/// Every number, in Prometheus text.
+pub(super) async fn metrics(State(api): State<Arc<Api>>) -> Response {
+    let mut rows = process(&api);
+    rows.extend(intake(&api));
+    rows.extend(log(&api));
+    rows.extend(api.counts.metrics());
+    rows.extend(api.supervisor.metrics());
+    for source in &api.metric_sources {
+        rows.extend(source());
+    }
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], render(&rows)).into_response()
+}
+
+impl Api {
+    /// Why the hub does not do its work; `None` when it does.
+    pub(super) fn trouble(&self) -> Option<String> {
+        let log = self.log.fatal().borrow().clone();
+        let log = log.map(|why| format!("the telemetry log has stopped: {why}"));
+        log.or_else(|| self.health_sources.iter().find_map(|source| source()))
+    }
+}
+
+fn process(api: &Api) -> Vec<MetricRow> {
+    let version = MetricRow::gauge("relais_build_info", "The version that runs; always 1.", 1)
+        .label("version", env!("CARGO_PKG_VERSION"));
+    let gauge = |name: &str, help, value| MetricRow {
+        name: name.into(),
+        help,
+        kind: MetricKind::Gauge,
+        labels: Vec::new(),
+        value,
+    };
+    let mut cpu = gauge(
+        "relais_process_cpu_seconds_total",
+        "Processor time used, by user and kernel.",
+        api.clock.cpu_time().as_secs_f64(),
+    );
+    cpu.kind = MetricKind::Counter;
+    vec![
+        version,
+        gauge("relais_process_uptime_seconds", "Time since start.", api.clock.uptime().as_secs_f64()),
+        cpu,
+        MetricRow::gauge("relais_process_resident_bytes", "Memory in RAM.", resident_bytes()),
+        MetricRow::gauge("relais_process_open_files", "Open file descriptors.", open_files()),
+    ]
+}
+
+/// 0 where /proc is missing.
+fn resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|rest| rest.trim().strip_suffix(" kB")).and_then(|kib| kib.trim().parse().ok());
+    kib.unwrap_or(0_u64) * 1024
+}
+
+fn open_files() -> u64 {
+    std::fs::read_dir("/proc/self/fd").map_or(0, |entries| u64::try_from(entries.count()).unwrap_or(u64::MAX))
+}
+
+fn intake(api: &Api) -> Vec<MetricRow> {
+    let registry = api.registry.lock();
+    let (counts, (devices, series)) = (registry.counts(), registry.sizes());
+    drop(registry);
+    let size = |size: usize| u64::try_from(size).unwrap_or(u64::MAX);
+    let mut rows = vec![
+        MetricRow::gauge("relais_devices", "Devices known.", size(devices)),
+        MetricRow::gauge("relais_series", "Series known.", size(series)),
+        MetricRow::counter("relais_intake_messages_total", "Messages taken from drivers.", counts.messages),
+        MetricRow::counter("relais_intake_samples_total", "Readings handed to the log.", counts.samples),
+        MetricRow::counter("relais_intake_events_total", "Events handed to the log.", counts.events),
+        MetricRow::counter(
+            "relais_intake_duplicates_total",
+            "Resent messages that were on flash already.",
+            counts.duplicates,
+        ),
+    ];
+    for (refusal, count) in Refusal::ALL.iter().zip(counts.refused) {
+        let row = MetricRow::counter(
+            "relais_intake_refused_total",
+            "Messages and readings refused for good: messages for device-limit and log, readings otherwise.",
+            count,
+        );
+        rows.push(row.label("reason", refusal.name()));
+    }
+    rows
+}
+
+fn log(api: &Api) -> Vec<MetricRow> {
+    let stats = api.log.stats();
+    let counters = [
+        ("relais_log_commits_total", "Commits synced to flash.", stats.commits),
+        (
+            "relais_log_commit_failures_total",
+            "Failed writes or syncs: look at the disk.",
+            stats.commit_failures,
+        ),
+        ("relais_log_wal_bytes_total", "Bytes written by commits, padding included.", stats.wal_bytes),
+        ("relais_log_records_total", "Records committed.", stats.records),
+        ("relais_log_duplicates_total", "Resends recognised.", stats.duplicates),
+        ("relais_log_seals_total", "Seals: the tail made into blocks.", stats.seals),
+        ("relais_log_seal_failures_total", "Seals that failed and were tried again.", stats.seal_failures),
+        ("relais_log_blocks_sealed_total", "Blocks sealed.", stats.blocks_sealed),
+        ("relais_log_block_bytes_sealed_total", "Bytes of the sealed blocks.", stats.block_bytes_sealed),
+        ("relais_log_records_sealed_total", "Records in the sealed blocks.", stats.records_sealed),
+        ("relais_log_blocks_evicted_total", "Blocks given up for the quota.", stats.blocks_evicted),
+        ("relais_log_block_bytes_evicted_total", "Bytes of these blocks.", stats.block_bytes_evicted),
+        ("relais_log_damaged_total", "Places where stored bytes went bad.", stats.damaged),
+        ("relais_log_damaged_reads_total", "Damaged blocks met by queries.", stats.damaged_reads),
+    ];
+    let gauges = [
+        ("relais_log_block_bytes", "Size of all blocks held.", stats.block_bytes_held),
+        ("relais_log_pending_bytes", "Appended, not yet on flash.", stats.pending_bytes),
+        ("relais_log_tail_records", "On flash, not yet sealed.", stats.tail_records),
+        ("relais_log_wal_files", "Files of the write-ahead log.", stats.wal_files),
+        ("relais_storage_used_bytes", "Room taken in the storage folder.", api.storage_used()),
+    ];
+    let counters = counters.map(|(name, help, value)| MetricRow::counter(name, help, value));
+    let gauges = gauges.map(|(name, help, value)| MetricRow::gauge(name, help, value));
+    let mut rows = Vec::from(counters);
+    rows.extend(gauges);
+    let mut quota = MetricRow::gauge("relais_storage_quota_bytes", "Room the hub may take.", 0);
+    quota.value = float(api.facts.quota.bytes());
+    rows.push(quota);
+    rows
+}

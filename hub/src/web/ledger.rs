@@ -1,0 +1,101 @@
+//! `/ledger` and `/gaps`: what is stored, what is not, and why.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use hub_model::{BootClock, Gap, UtcMs};
+use serde::Serialize;
+
+use super::api::Api;
+use super::params::{PageParams, Params, token};
+use super::problem::Problem;
+use super::status::{ClassView, class_view};
+use crate::time_text::format_utc;
+
+#[derive(Serialize)]
+struct LedgerView {
+    hub: String,
+    epoch: String,
+    /// Whether every class adds up: `next = tail + stored + expired + gaps`.
+    balanced: bool,
+    classes: Vec<ClassView>,
+}
+
+/// The ledger: of each class, where every sequence number went.
+pub(super) async fn ledger(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
+    let ledger = api.read(|api| Ok(api.reader.ledger()?)).await?;
+    let view = LedgerView {
+        hub: ledger.hub.to_string(),
+        epoch: ledger.epoch.to_string(),
+        balanced: ledger.classes.iter().all(|class| class.balanced()),
+        classes: ledger.classes.iter().map(class_view).collect(),
+    };
+    Ok(Json(view).into_response())
+}
+
+#[derive(Serialize)]
+struct GapList {
+    gaps: Vec<GapView>,
+    next_page_token: Option<String>,
+}
+
+/// A gap as the API states it. Times are null where the clock of that moment is unset or unknown.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct GapView {
+    class: &'static str,
+    /// First sequence number.
+    from: u64,
+    /// One past the last.
+    to: u64,
+    cause: &'static str,
+    since: Option<String>,
+    until: Option<String>,
+    #[serde(skip)]
+    span: (Option<UtcMs>, Option<UtcMs>),
+}
+
+impl GapView {
+    /// Whether it may lie in a span of time. An unknown end counts as reaching it.
+    pub(super) fn touches(&self, from: Option<UtcMs>, to: Option<UtcMs>) -> bool {
+        let (since, until) = self.span;
+        let ends_before = matches!((until, from), (Some(until), Some(from)) if until < from);
+        let begins_after = matches!((since, to), (Some(since), Some(to)) if since >= to);
+        !ends_before && !begins_after
+    }
+}
+
+/// Gaps, oldest first.
+pub(super) async fn gaps(
+    State(api): State<Arc<Api>>,
+    Params(page): Params<PageParams>,
+) -> Result<Response, Problem> {
+    let from: usize = token(page.page_token.as_deref())?.unwrap_or(0);
+    let size = page.size()?;
+    let list = api.read(move |api| {
+        let gaps = api.reader.gaps()?;
+        let clock = api.reader.catalog();
+        let to = from.saturating_add(size);
+        Ok(GapList {
+            gaps: gaps.iter().skip(from).take(size).map(|gap| gap_view(gap, clock.clock())).collect(),
+            next_page_token: (to < gaps.len()).then(|| to.to_string()),
+        })
+    });
+    Ok(Json(list.await?).into_response())
+}
+
+/// A gap with its times resolved.
+pub(super) fn gap_view(gap: &Gap, clock: &BootClock) -> GapView {
+    let since = gap.since.and_then(|at| clock.resolve(at).utc);
+    let until = clock.resolve(gap.until).utc;
+    GapView {
+        class: gap.class.name(),
+        from: gap.range.from,
+        to: gap.range.to,
+        cause: gap.cause.name(),
+        since: since.map(format_utc),
+        until: until.map(format_utc),
+        span: (since, until),
+    }
+}

@@ -1,0 +1,156 @@
+//! `/devices` and `/series`: what is known, from the registry.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use hub_model::{DeviceId, Series};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::api::{Api, view_boot, view_stamp};
+use super::params::{PageParams, Params, token};
+use super::problem::Problem;
+use super::readings::{self, ReadingParams};
+use super::value_text::JsonValue;
+use crate::intake::{LastValue, Registry};
+
+#[derive(Serialize)]
+struct DeviceList {
+    devices: Vec<DeviceView>,
+    next_page_token: Option<String>,
+}
+
+#[derive(Serialize)]
+struct DeviceView {
+    id: String,
+    name: String,
+    /// When the hub last heard it, if since its start.
+    heard_time: Option<String>,
+    series_count: usize,
+}
+
+/// Devices, by id, and so by age.
+pub(super) async fn devices(
+    State(api): State<Arc<Api>>,
+    Params(page): Params<PageParams>,
+) -> Result<Response, Problem> {
+    let after: Option<DeviceId> = token(page.page_token.as_deref())?;
+    let size = page.size()?;
+    let list = device_page(&api.registry.lock(), after, size);
+    Ok(Json(list).into_response())
+}
+
+fn device_page(registry: &Registry, after: Option<DeviceId>, size: usize) -> DeviceList {
+    let catalog = registry.catalog();
+    let mut rest = catalog.devices().skip_while(|device| after.is_some_and(|after| device.id <= after));
+    let page: Vec<_> = rest.by_ref().take(size).collect();
+    let more = rest.next().is_some();
+    let view = |device: &&hub_model::Device| DeviceView {
+        id: device.id.to_string(),
+        name: device.name.to_string(),
+        heard_time: registry.heard(device.id).and_then(|at| view_boot(catalog.clock(), at).time),
+        series_count: registry.series_count_of(device.id),
+    };
+    DeviceList {
+        devices: page.iter().map(view).collect(),
+        next_page_token: page.last().filter(|_| more).map(|device| device.id.to_string()),
+    }
+}
+
+#[derive(Serialize)]
+struct SeriesList {
+    series: Vec<SeriesView>,
+    next_page_token: Option<String>,
+}
+
+#[derive(Serialize)]
+struct SeriesView {
+    id: u32,
+    device: String,
+    device_id: String,
+    metric: String,
+    #[serde(rename = "type")]
+    value_type: &'static str,
+    unit: String,
+    /// Null until the series was heard since the hub started.
+    last: Option<LastView>,
+}
+
+#[derive(Serialize)]
+struct LastView {
+    time: Option<String>,
+    received_time: Option<String>,
+    value: Option<Box<RawValue>>,
+    /// There is a value too long for this list.
+    value_omitted: bool,
+    quality: String,
+    clock: &'static str,
+}
+
+/// The list of series; with `metric=`, the readings of one.
+pub(super) async fn series(
+    State(api): State<Arc<Api>>,
+    Params(params): Params<ReadingParams>,
+) -> Result<Response, Problem> {
+    if params.metric.is_some() {
+        return readings::readings(api, params).await;
+    }
+    if let Some(name) = params.only_with_metric() {
+        let detail = format!("{name} needs device and metric; without metric this is the list of series");
+        return Err(Problem::bad_parameter(detail));
+    }
+    let after: Option<u32> = token(params.page_token.as_deref())?;
+    let page = PageParams { page_size: params.page_size, page_token: None };
+    let size = page.size()?;
+    let list = series_page(&api.registry.lock(), params.device.as_deref(), after, size)?;
+    Ok(Json(list).into_response())
+}
+
+fn series_page(
+    registry: &Registry,
+    device: Option<&str>,
+    after: Option<u32>,
+    size: usize,
+) -> Result<SeriesList, Problem> {
+    let catalog = registry.catalog();
+    let device = device.map(|name| super::params::device(catalog, name)).transpose()?.map(|device| device.id);
+    let mut rest = catalog
+        .all_series()
+        .filter(|series| after.is_none_or(|after| series.id.0 > after))
+        .filter(|series| device.is_none_or(|device| series.key.device == device));
+    let page: Vec<_> = rest.by_ref().take(size).collect();
+    let more = rest.next().is_some();
+    Ok(SeriesList {
+        series: page.iter().map(|series| series_view(registry, series)).collect(),
+        next_page_token: page.last().filter(|_| more).map(|series| series.id.0.to_string()),
+    })
+}
+
+fn series_view(registry: &Registry, series: &Series) -> SeriesView {
+    let catalog = registry.catalog();
+    let key = &series.key;
+    SeriesView {
+        id: series.id.0,
+        device: catalog.device(key.device).map_or_else(|| key.device.to_string(), |d| d.name.to_string()),
+        device_id: key.device.to_string(),
+        metric: key.metric.to_string(),
+        value_type: key.value_type.name(),
+        unit: key.unit.as_str().to_owned(),
+        last: registry.last(series.id).map(|last| last_view(catalog.clock(), last)),
+    }
+}
+
+fn last_view(clock: &hub_model::BootClock, last: &LastValue) -> LastView {
+    let time = view_stamp(clock, last.stamp, last.received);
+    let stated = matches!(last.stamp, hub_model::Stamp::Wall(..));
+    LastView {
+        time: time.time,
+        received_time: if stated { view_boot(clock, last.received).time } else { None },
+        value: last.value.as_ref().and_then(|value| serde_json::value::to_raw_value(&JsonValue(value)).ok()),
+        value_omitted: last.value_omitted,
+        quality: last.quality.to_string(),
+        clock: time.clock,
+    }
+}

@@ -1,0 +1,47 @@
+//! The local API: what the hub knows, over HTTP on loopback and on the Unix socket.
+//!
+//! Reads only: GET and HEAD. [`guard`] stands before every route: methods, the Host header, security headers,
+//! request ids, and the one form errors have ([`problem`]). Handlers are functions that read and render; reading
+//! the log is blocking work and runs on blocking threads.
+
+mod api;
+mod export;
+mod guard;
+mod health;
+mod ledger;
+mod lists;
+mod params;
+mod problem;
+mod readings;
+mod server;
+mod stall;
+mod status;
+mod value_text;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::get;
+
+pub use api::{Api, Facts, HealthSource, Listener, MetricSource, WebCounts};
+pub use export::Format;
+pub use guard::Surface;
+pub use server::{Acceptor, serve};
+pub use status::{ClassView, Status};
+
+/// Every route, behind the guard of one surface.
+pub fn router(api: Arc<Api>, surface: Surface) -> Router {
+    let guarded = guard::Guard { api: api.clone(), surface };
+    Router::new()
+        .route("/healthz", get(health::healthz))
+        .route("/metrics", get(health::metrics))
+        .route("/api/v1/status", get(status::status))
+        .route("/api/v1/devices", get(lists::devices))
+        .route("/api/v1/series", get(lists::series))
+        .route("/api/v1/ledger", get(ledger::ledger))
+        .route("/api/v1/gaps", get(ledger::gaps))
+        .route("/api/v1/export", get(export::export))
+        .fallback(problem::not_found)
+        .layer(axum::middleware::from_fn_with_state(guarded, guard::guard))
+        .with_state(api)
+}

@@ -1,0 +1,252 @@
+//! `/series?device=&metric=`: the readings of one series, as columns, always with the gaps.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use hub_model::{MetricName, Series, SeriesId, Stamp, UtcMs};
+use hub_store::{Catalog, ReadError, Reader, Reading, SampleClass, SampleQuery};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::api::Api;
+use super::ledger::{GapView, gap_view};
+use super::params::{device, size_within, span, token};
+use super::problem::Problem;
+use super::value_text::JsonValue;
+use crate::time_text::format_utc;
+
+/// Rows without `limit`.
+const LIMIT_DEFAULT: usize = 1_000;
+
+/// More than this is an export.
+const LIMIT_MAX: usize = 10_000;
+
+/// Gaps named in one answer; a site with more has worse problems, and `/api/v1/gaps` has them all.
+const GAPS_MAX: usize = 1_000;
+
+/// Parameters of `/series`, for the list and for the readings.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReadingParams {
+    pub(super) device: Option<String>,
+    pub(super) metric: Option<String>,
+    #[serde(rename = "type")]
+    value_type: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
+    limit: Option<usize>,
+    class: Option<String>,
+    pub(super) page_size: Option<usize>,
+    pub(super) page_token: Option<String>,
+}
+
+impl ReadingParams {
+    /// A parameter that makes no sense in the list.
+    pub(super) fn only_with_metric(&self) -> Option<&'static str> {
+        let given = [
+            ("type", self.value_type.is_some()),
+            ("from", self.from.is_some()),
+            ("to", self.to.is_some()),
+            ("limit", self.limit.is_some()),
+            ("class", self.class.is_some()),
+        ];
+        given.into_iter().find(|(_, given)| *given).map(|(name, _)| name)
+    }
+}
+
+#[derive(Serialize)]
+struct ReadingsView {
+    device: String,
+    device_id: String,
+    metric: String,
+    /// One entry per series of the metric: more than one after a change of type or unit. By age.
+    series: Vec<SeriesColumns>,
+    gaps: Vec<GapView>,
+    /// Blocks that could not be read: their readings are left out of this answer.
+    damaged: Vec<DamagedView>,
+    next_page_token: Option<String>,
+}
+
+/// A range of sequence numbers whose block is damaged.
+#[derive(Serialize)]
+struct DamagedView {
+    from: u64,
+    to: u64,
+}
+
+/// A series and its readings as columns: one entry per reading in each, in the order of arrival.
+#[derive(Serialize)]
+struct SeriesColumns {
+    id: u32,
+    #[serde(rename = "type")]
+    value_type: &'static str,
+    unit: String,
+    time: Vec<Option<String>>,
+    /// When the hub had it, where the device stated the time itself.
+    received_time: Vec<Option<String>>,
+    seq: Vec<u64>,
+    value: Vec<Option<Box<RawValue>>>,
+    quality: Vec<String>,
+    clock: Vec<&'static str>,
+}
+
+/// Answers one page.
+pub(super) async fn readings(api: Arc<Api>, params: ReadingParams) -> Result<Response, Problem> {
+    let asked = Asked::new(&params)?;
+    let view = api.read(move |api| view(api, &asked)).await?;
+    Ok(Json(view).into_response())
+}
+
+struct Asked {
+    device: String,
+    metric: MetricName,
+    value_type: Option<String>,
+    class: SampleClass,
+    from: Option<UtcMs>,
+    to: Option<UtcMs>,
+    limit: usize,
+    from_seq: u64,
+}
+
+impl Asked {
+    fn new(params: &ReadingParams) -> Result<Asked, Problem> {
+        let device =
+            params.device.clone().ok_or_else(|| Problem::bad_parameter("metric needs device as well"))?;
+        let metric = params.metric.as_deref().unwrap_or_default();
+        let metric = metric.parse().map_err(|e| Problem::bad_parameter(format!("metric={metric}: {e}")))?;
+        let (from, to) = span(params.from.as_deref(), params.to.as_deref())?;
+        Ok(Asked {
+            device,
+            metric,
+            value_type: params.value_type.clone(),
+            class: sample_class(params.class.as_deref())?,
+            from,
+            to,
+            limit: size_within(params.limit.or(params.page_size), "limit", LIMIT_DEFAULT, LIMIT_MAX)?,
+            from_seq: token(params.page_token.as_deref())?.unwrap_or(0),
+        })
+    }
+}
+
+/// The class samples are read from.
+pub(super) fn sample_class(name: Option<&str>) -> Result<SampleClass, Problem> {
+    match name {
+        None | Some("telemetry") => Ok(SampleClass::Telemetry),
+        Some("bulk") => Ok(SampleClass::Bulk),
+        Some(other) => Err(Problem::bad_parameter(format!("class={other}: use telemetry or bulk"))),
+    }
+}
+
+fn view(api: &Api, asked: &Asked) -> Result<ReadingsView, Problem> {
+    let catalog = api.reader.catalog();
+    let device = device(&catalog, &asked.device)?;
+    let mut series: BTreeMap<SeriesId, SeriesColumns> = catalog
+        .all_series()
+        .filter(|series| series.key.device == device.id && series.key.metric == asked.metric)
+        .filter(|series| asked.value_type.as_ref().is_none_or(|name| series.key.value_type.name() == name))
+        .map(|series| (series.id, SeriesColumns::new(series)))
+        .collect();
+    if series.is_empty() {
+        return Err(no_series(asked));
+    }
+    let mut damaged = Vec::new();
+    let next = read(&api.reader, asked, &mut series, &mut damaged)?;
+    Ok(ReadingsView {
+        device: device.name.to_string(),
+        device_id: device.id.to_string(),
+        metric: asked.metric.to_string(),
+        series: series.into_values().collect(),
+        gaps: gaps(&api.reader, &catalog, asked)?,
+        damaged,
+        next_page_token: next.map(|seq| seq.to_string()),
+    })
+}
+
+fn no_series(asked: &Asked) -> Problem {
+    let of_type = asked.value_type.as_ref().map_or(String::new(), |name| format!(" of type {name}"));
+    let detail = format!(
+        "{:?} has no metric {:?}{of_type}; /api/v1/series?device={} lists what it has",
+        asked.device, asked.metric, asked.device
+    );
+    Problem::new(StatusCode::NOT_FOUND, "series-not-found", "No such series", detail)
+}
+
+/// Reads one page; the number of the first reading behind it, if there is one.
+fn read(
+    reader: &Reader,
+    asked: &Asked,
+    series: &mut BTreeMap<SeriesId, SeriesColumns>,
+    damaged: &mut Vec<DamagedView>,
+) -> Result<Option<u64>, Problem> {
+    let query = SampleQuery {
+        class: asked.class,
+        series: Some(series.keys().copied().collect()),
+        from: asked.from,
+        to: asked.to,
+        from_seq: asked.from_seq,
+    };
+    let mut count = 0;
+    for reading in reader.samples(&query) {
+        let reading = match reading {
+            Ok(reading) => reading,
+            Err(ReadError::Damaged { range, .. }) => {
+                damaged.push(DamagedView { from: range.from, to: range.to });
+                continue;
+            }
+            Err(error @ ReadError::Tables(_)) => return Err(error.into()),
+        };
+        if count == asked.limit {
+            return Ok(Some(reading.seq));
+        }
+        if let Some(columns) = series.get_mut(&reading.sample.series) {
+            columns.push(&reading);
+            count += 1;
+        }
+    }
+    Ok(None)
+}
+
+fn gaps(reader: &Reader, catalog: &Catalog, asked: &Asked) -> Result<Vec<GapView>, Problem> {
+    let class = asked.class.class();
+    let gaps = reader.gaps()?;
+    let views = gaps.iter().filter(|gap| gap.class == class).map(|gap| gap_view(gap, catalog.clock()));
+    Ok(views.filter(|gap| gap.touches(asked.from, asked.to)).take(GAPS_MAX).collect())
+}
+
+impl SeriesColumns {
+    fn new(series: &Series) -> SeriesColumns {
+        SeriesColumns {
+            id: series.id.0,
+            value_type: series.key.value_type.name(),
+            unit: series.key.unit.as_str().to_owned(),
+            time: Vec::new(),
+            received_time: Vec::new(),
+            seq: Vec::new(),
+            value: Vec::new(),
+            quality: Vec::new(),
+            clock: Vec::new(),
+        }
+    }
+
+    fn push(&mut self, reading: &Reading) {
+        let sample = &reading.sample;
+        self.time.push(reading.time.utc.map(format_utc));
+        self.received_time.push(received_time(reading));
+        self.seq.push(reading.seq);
+        let value = sample.value.as_ref();
+        self.value.push(value.and_then(|value| serde_json::value::to_raw_value(&JsonValue(value)).ok()));
+        self.quality.push(sample.quality.to_string());
+        self.clock.push(reading.time.quality.name());
+    }
+}
+
+/// When the hub had a reading, where that is not its time.
+pub(super) fn received_time(reading: &Reading) -> Option<String> {
+    match reading.sample.stamp {
+        Stamp::Boot(_) => None,
+        Stamp::Wall(..) => reading.received.utc.map(format_utc),
+    }
+}

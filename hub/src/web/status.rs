@@ -1,0 +1,209 @@
+//! `/api/v1/status`: the hub in one object. Its shape is a promise; `relais-hub status` renders it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use hub_model::BootStamp;
+use serde::{Deserialize, Serialize};
+
+use super::api::{Api, Listener, view_boot};
+use super::problem::Problem;
+use crate::time_text::format_utc;
+
+/// A device heard within this span counts as heard of late. Devices have no expected interval yet.
+const RECENT: Duration = Duration::from_secs(300);
+
+/// The hub in one object.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// `hub_…`.
+    pub hub: String,
+    /// The site's name.
+    pub site: String,
+    /// Of the program.
+    pub version: String,
+    /// One sentence on whether the hub does its work.
+    pub verdict: String,
+    /// Whether it does.
+    pub working: bool,
+    /// The hub's time; null while its clock is unset.
+    pub time: Option<String>,
+    /// `synced`, `holdover` or `unset`.
+    pub clock: String,
+    /// Seconds since start.
+    pub uptime_s: u64,
+    /// Whether the run before this one ended in order.
+    pub started_clean: bool,
+    /// What listens, with actual ports.
+    pub listeners: Vec<Listener>,
+    /// Who is heard.
+    pub devices: DevicesStatus,
+    /// What came in since start.
+    pub intake: IntakeStatus,
+    /// What is kept.
+    pub storage: StorageStatus,
+    /// Where every sequence number went, by class.
+    pub ledger: Vec<ClassView>,
+}
+
+/// Who is heard.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DevicesStatus {
+    /// Devices known.
+    pub known: usize,
+    /// Heard in the last five minutes.
+    pub heard_5m: usize,
+    /// Series known.
+    pub series: usize,
+}
+
+/// What came in since start.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct IntakeStatus {
+    /// Messages.
+    pub messages: u64,
+    /// Readings.
+    pub samples: u64,
+    /// Events.
+    pub events: u64,
+    /// Resends recognised.
+    pub duplicates: u64,
+    /// Refused for good.
+    pub refused: u64,
+}
+
+/// What is kept.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StorageStatus {
+    /// The folder.
+    pub dir: String,
+    /// Room taken.
+    pub used_bytes: u64,
+    /// Room allowed.
+    pub quota_bytes: u64,
+    /// Records on flash, of all classes.
+    pub stored: u64,
+    /// Appended, not yet on flash, in bytes.
+    pub pending_bytes: u64,
+    /// Holes in the ledger: sequence numbers that are gaps.
+    pub lost: u64,
+    /// Whether every class adds up.
+    pub balanced: bool,
+    /// The log's life.
+    pub epoch: String,
+}
+
+/// One class of the ledger.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ClassView {
+    /// Its word.
+    pub class: String,
+    /// Sequence numbers given out.
+    pub next: u64,
+    /// On flash, not yet sealed.
+    pub tail: u64,
+    /// In sealed blocks.
+    pub stored: u64,
+    /// Past retention.
+    pub expired: u64,
+    /// Gone, with a gap row.
+    pub gaps: u64,
+    /// `next = tail + stored + expired + gaps`.
+    pub balanced: bool,
+}
+
+/// A class as the API states it.
+pub(super) fn class_view(class: &hub_store::ClassLedger) -> ClassView {
+    ClassView {
+        class: class.class.name().to_owned(),
+        next: class.next,
+        tail: class.tail,
+        stored: class.stored,
+        expired: class.expired,
+        gaps: class.gaps,
+        balanced: class.balanced(),
+    }
+}
+
+/// The hub in one object.
+pub(super) async fn status(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
+    let status = api.read(status_of).await?;
+    Ok(Json(status).into_response())
+}
+
+fn status_of(api: &Api) -> Result<Status, Problem> {
+    let ledger = api.reader.ledger()?;
+    let ledger: Vec<ClassView> = ledger.classes.iter().map(class_view).collect();
+    let storage = storage(api, &ledger);
+    let now = api.clock.now();
+    let registry = api.registry.lock();
+    let (devices, series) = registry.sizes();
+    let recent_ms = u64::try_from(RECENT.as_millis()).unwrap_or(u64::MAX);
+    let since = BootStamp { boot: now.boot, mono_ms: now.mono_ms.saturating_sub(recent_ms) };
+    let heard = registry.heard_since(since);
+    let counts = registry.counts();
+    let time = view_boot(registry.catalog().clock(), now);
+    drop(registry);
+    let trouble = api.trouble();
+    Ok(Status {
+        hub: api.facts.hub.to_string(),
+        site: api.facts.site.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        verdict: verdict(trouble.as_deref(), devices, heard, &storage),
+        working: trouble.is_none(),
+        time: time.time.map(|_| format_utc(api.clock.utc())),
+        clock: time.clock.to_owned(),
+        uptime_s: api.clock.uptime().as_secs(),
+        started_clean: api.facts.started_clean,
+        listeners: api.facts.listeners.clone(),
+        devices: DevicesStatus { known: devices, heard_5m: heard, series },
+        intake: IntakeStatus {
+            messages: counts.messages,
+            samples: counts.samples,
+            events: counts.events,
+            duplicates: counts.duplicates,
+            refused: counts.refused.iter().sum(),
+        },
+        storage,
+        ledger,
+    })
+}
+
+fn storage(api: &Api, ledger: &[ClassView]) -> StorageStatus {
+    let stats = api.log.stats();
+    StorageStatus {
+        dir: api.facts.storage_dir.display().to_string(),
+        used_bytes: api.storage_used(),
+        quota_bytes: api.facts.quota.bytes(),
+        stored: ledger.iter().map(|class| class.tail + class.stored).sum(),
+        pending_bytes: stats.pending_bytes,
+        lost: ledger.iter().map(|class| class.gaps).sum(),
+        balanced: ledger.iter().all(|class| class.balanced),
+        epoch: api.facts.epoch.to_string(),
+    }
+}
+
+/// The worst thing first. "Nothing is lost" is said only when the ledger has no hole.
+fn verdict(trouble: Option<&str>, known: usize, heard: usize, storage: &StorageStatus) -> String {
+    if let Some(why) = trouble {
+        return format!("Not working: {why}.");
+    }
+    if !storage.balanced {
+        return "The ledger does not add up: this is a bug, please report it.".to_owned();
+    }
+    if storage.lost > 0 {
+        return format!("{} records were lost; `relais-hub data gaps` says when and why.", storage.lost);
+    }
+    match (known, heard) {
+        (0, _) => "Working. No device has said anything yet.".to_owned(),
+        (_, 0) => "Working, but no device was heard in the last 5 minutes.".to_owned(),
+        (known, heard) if heard < known => {
+            format!("Working, nothing is lost. {heard} of {known} devices heard in the last 5 minutes.")
+        }
+        (1, _) => "Working, nothing is lost. The one device was heard in the last 5 minutes.".to_owned(),
+        (known, _) => format!("Working, nothing is lost. All {known} devices heard in the last 5 minutes."),
+    }
+}
