@@ -84,11 +84,6 @@ impl DupTable {
         dirty.into_iter().map(|id| (id, self.sessions.get(&id).map(|s| s.marks.clone()))).collect()
     }
 
-    /// Gives back what a failed fold had taken; what it held meanwhile is asked for anew.
-    pub(crate) fn mark_dirty(&mut self, incarnations: impl Iterator<Item = u64>) {
-        self.dirty.extend(incarnations);
-    }
-
     /// Takes in a session as the tables had it.
     pub(crate) fn load(&mut self, incarnation: u64, marks: SessionMarks) {
         for (packet_id, hash) in marks {

@@ -144,7 +144,6 @@ impl Put for Vec<u8> {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "masked to seven bits")]
 const fn low7(value: u64) -> u8 {
     (value & 0x7f) as u8
 }

@@ -8,6 +8,8 @@
 mod append;
 pub mod block;
 mod catalog;
+#[cfg(test)]
+mod crash_test;
 pub mod disk;
 mod dup;
 mod field;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use hub_model::{BootStamp, Class, Gap, GapCause, HubId, LogEpoch, SeqRange};
 
-use crate::append::{Append, RefusedAppend, event_class};
+use crate::append::{Append, PublishMark, RefusedAppend, event_class};
 use crate::dup::DupTable;
 use crate::record::{Base, Definition, put_definition, put_event, put_sample};
 use crate::seal::{Due, SealPlan, encode, take_frames};
@@ -120,7 +120,7 @@ impl Log {
         if found > max {
             return Err(RefusedAppend::TooLarge { found, max });
         }
-        if append.mark.as_ref().is_some_and(|mark| self.dup.recognises(mark)) {
+        if append.mark.as_ref().is_some_and(|mark| self.recognises(mark)) {
             add(&self.shared.counters.duplicates, 1);
             return Ok(Staged::Duplicate);
         }
@@ -141,11 +141,22 @@ impl Log {
                 .push(FrameKind::Events, event_class(event), seq, base, |out| put_event(out, base, event));
         }
         if let Some(mark) = &append.mark {
-            self.dup.insert(mark.incarnation, mark.packet_id, mark.content_hash);
             self.pending.push_mark((mark.incarnation, mark.packet_id, mark.content_hash));
         }
         self.pending_definitions.extend_from_slice(&append.definitions);
         Ok(Staged::Pending)
+    }
+
+    /// A mark counts as soon as it is pending, but reaches the table of marks only with its commit: a seal in between
+    /// must not make a mark durable whose records are not.
+    fn recognises(&self, mark: &PublishMark) -> bool {
+        if !mark.dup {
+            return false;
+        }
+        match self.pending.mark(mark.incarnation, mark.packet_id) {
+            Some(hash) => hash == mark.content_hash,
+            None => self.dup.recognises(mark),
+        }
     }
 
     fn number(&mut self, class: Class) -> u64 {
@@ -250,7 +261,8 @@ impl Log {
     }
 
     fn committed(&mut self, base: Base, now: BootStamp) {
-        let (frames, gaps) = self.pending.take();
+        let (frames, gaps, marks) = self.pending.take();
+        marks.into_iter().for_each(|(incarnation, id, hash)| self.dup.insert(incarnation, id, hash));
         let definitions = std::mem::take(&mut self.pending_definitions);
         if !definitions.is_empty() {
             self.shared.change_catalog(|catalog| definitions.iter().for_each(|d| catalog.insert(d)));

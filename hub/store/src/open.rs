@@ -164,17 +164,13 @@ fn is_damage(error: &TableError) -> bool {
     match error {
         TableError::Panicked | TableError::Malformed(_) => true,
         TableError::Closed => false,
-        TableError::Redb(error) => match error.as_ref() {
-            redb::Error::Io(e) => {
+        TableError::Redb(error) => {
+            if let redb::Error::Io(e) = error.as_ref() {
                 matches!(e.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
+            } else {
+                matches!(error.as_ref(), redb::Error::Corrupted(_) | redb::Error::UpgradeRequired(_))
             }
-            redb::Error::Corrupted(_) | redb::Error::UpgradeRequired(_) => true,
-            #[expect(
-                clippy::wildcard_enum_match_arm,
-                reason = "redb's list is open: what is not damage is refused"
-            )]
-            _ => false,
-        },
+        }
     }
 }
 

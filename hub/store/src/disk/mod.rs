@@ -27,8 +27,8 @@ pub trait Disk: Debug + Send + Sync + 'static {
 
 /// One file. Offsets and lengths are in bytes.
 pub trait DiskFile: Debug + Send + Sync + 'static {
-    /// How long the file is.
-    fn len(&self) -> io::Result<u64>;
+    /// How many bytes the file has.
+    fn size(&self) -> io::Result<u64>;
     /// Cuts it, or lengthens it with zeros.
     fn set_len(&self, len: u64) -> io::Result<()>;
     /// Fills `out` from `offset` on; an error when the file ends before.

@@ -272,7 +272,7 @@ struct SimFile {
 }
 
 impl DiskFile for SimFile {
-    fn len(&self) -> io::Result<u64> {
+    fn size(&self) -> io::Result<u64> {
         let mut state = self.disk.state();
         state.alive(self.life)?;
         Ok(state.file(self.id)?.now.len() as u64)

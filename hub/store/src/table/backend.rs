@@ -11,7 +11,7 @@ pub(super) struct FileBackend(pub(super) Box<dyn DiskFile>);
 
 impl StorageBackend for FileBackend {
     fn len(&self) -> Result<u64, io::Error> {
-        self.0.len()
+        self.0.size()
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), io::Error> {

@@ -79,6 +79,12 @@ impl Pending {
         self.bytes += 18;
     }
 
+    /// The content hash of the latest pending publish with this packet id.
+    pub(crate) fn mark(&self, incarnation: u64, packet_id: u16) -> Option<u64> {
+        let same = |m: &&MarkRow| m.0 == incarnation && m.1 == packet_id;
+        self.marks.iter().rev().find(same).map(|m| m.2)
+    }
+
     pub(crate) fn push_gap(&mut self, gap: Gap) {
         self.gaps.push(gap);
         self.bytes += 64;
@@ -119,8 +125,8 @@ impl Pending {
     }
 
     /// Takes what became durable, and is empty again.
-    pub(crate) fn take(&mut self) -> (Vec<Frame>, Vec<Gap>) {
+    pub(crate) fn take(&mut self) -> (Vec<Frame>, Vec<Gap>, Vec<MarkRow>) {
         let done = std::mem::take(self);
-        (done.frames, done.gaps)
+        (done.frames, done.gaps, done.marks)
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! In each file, commits are read from the first page to the first mismatch; then the rest is scanned. A later whole
 //! commit of the same generation means that bytes between went bad; none means that the last write was torn, and it
-//! is dropped whole, for it was never acknowledged. A commit found twice (its first file failed its sync) counts once.
+//! is dropped whole, for it was never acknowledged. A commit whose sync failed may be there beside the one that took its
+//! place: both are handed on, and whoever numbers records knows the second's by their ranges.
 
 use std::io;
 use std::sync::Arc;
@@ -89,7 +90,7 @@ fn candidates(disk: &Arc<dyn Disk>, config: &WalConfig) -> io::Result<(Vec<Candi
             continue;
         }
         let handle = disk.open(&name)?;
-        let len = handle.len()?;
+        let len = handle.size()?;
         let file = WalFile { name, len, handle, state: FileState::Free };
         let mut page = vec![0; PAGE.min(usize::try_from(len).unwrap_or(PAGE))];
         file.handle.read_at(0, &mut page)?;

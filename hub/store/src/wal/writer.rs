@@ -72,6 +72,9 @@ pub(crate) struct Wal {
     /// Which file is written, and where its next commit begins.
     current: Option<(usize, u64)>,
     generation: u64,
+    /// The last number given to a commit, good or failed.
+    spent: u64,
+    /// The last commit that was synced.
     number: u64,
     sealed: Sealed,
     next_name: u32,
@@ -96,6 +99,7 @@ impl Wal {
             files,
             current,
             generation,
+            spent: number,
             number,
             sealed,
             next_name,
@@ -146,7 +150,7 @@ impl Wal {
             epoch: self.config.epoch,
             generation: self.generation,
             secret: self.config.secret,
-            number_before: self.number,
+            number_before: self.spent,
         };
         let mut page = header.encode();
         page.resize(PAGE, 0);
@@ -184,13 +188,10 @@ impl Wal {
             return Err(WalError::Full);
         }
         let frames_len = u32::try_from(frames.len()).map_err(|_| WalError::TooLarge(frames.len()))?;
-        let header = CommitHeader {
-            generation: self.generation,
-            number: self.number + 1,
-            base,
-            frames_len,
-            frames: count,
-        };
+        // Spent also when it fails: the commit may be on flash all the same, and the next one may hold more.
+        self.spent += 1;
+        let header =
+            CommitHeader { generation: self.generation, number: self.spent, base, frames_len, frames: count };
         let mut buffer = Vec::with_capacity(len);
         buffer.extend_from_slice(&header.encode(&self.config.secret, position, frames));
         buffer.extend_from_slice(frames);
@@ -200,7 +201,7 @@ impl Wal {
             self.fail_current();
             return Err(e.into());
         }
-        self.number += 1;
+        self.number = self.spent;
         self.bytes_written += len as u64;
         self.current = Some((at, position + len as u64));
         if let FileState::Used { last, upto: held, .. } = &mut file.state {
