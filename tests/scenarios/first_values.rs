@@ -57,13 +57,14 @@ fn parsed(number: &str) -> u64 {
     number.parse::<f64>().expect("a number").to_bits()
 }
 
-/// The values of a metric through the API: of the series it uses now, or of the one of a type.
-fn api_values(hub: &Hub, device: &str, metric: &str, value_type: Option<&str>) -> Vec<Value> {
-    let of_type = value_type.map_or(String::new(), |name| format!("&type={name}"));
-    let answer = hub.get_json(&format!("/api/v1/series?device={device}&metric={metric}{of_type}"));
+/// The series of a metric through the API, by age: type and values of each.
+fn api_series(hub: &Hub, device: &str, metric: &str) -> Vec<(String, Vec<Value>)> {
+    let answer = hub.get_json(&format!("/api/v1/series?device={device}&metric={metric}"));
     assert!(answer["gaps"].is_array(), "every answer lists its gaps: {answer}");
-    let values = answer["columns"]["value"].as_array();
-    values.unwrap_or_else(|| panic!("no values in {answer}")).clone()
+    let all = answer["series"].as_array().unwrap_or_else(|| panic!("no series in {answer}"));
+    let text = |series: &Value| series["type"].as_str().unwrap_or_default().to_owned();
+    let values = |series: &Value| series["value"].as_array().cloned().unwrap_or_default();
+    all.iter().map(|series| (text(series), values(series))).collect()
 }
 
 #[test]
@@ -84,7 +85,9 @@ fn numbers_come_back_bit_for_bit() {
     let readings = hub.export();
     for device in ["pub-v4", "pub-v5", "paho-v4", "paho-v5"] {
         assert_eq!(bits(&values(&readings, device, "v")), sent, "exported for {device}");
-        assert_eq!(bits(&api_values(&hub, device, "v", None)), sent, "through the API for {device}");
+        let api = api_series(&hub, device, "v");
+        assert_eq!(api.len(), 1, "one series for {device}");
+        assert_eq!(bits(&api[0].1), sent, "through the API for {device}");
     }
 }
 
@@ -126,7 +129,7 @@ fn every_shape_of_payload_is_taken() {
     );
     let csv = hub.cli(&["data", "export", "--format", "csv"]).success();
     let head = csv.lines().next().unwrap_or_default();
-    assert_eq!(head, "device,device_id,metric,type,unit,time,received_time,seq,value,quality,clock");
+    assert_eq!(head, "device,metric,type,time,received_time,seq,value,quality,clock");
     // The label holds a line break, so its record is not one line.
     assert!(csv.contains("\"grün\n\"\"quoted\"\", 1\""), "{csv}");
 }
@@ -190,11 +193,9 @@ fn another_type_makes_another_series() {
     publish(&hub, "3");
     let all = values(&hub.export(), "valve", "state");
     assert_eq!(Value::from(all), json!([1.0, "open", 2.0, true, 3.0]), "in the order of arrival");
-    let check = |value_type: Option<&str>, expected: Value| {
-        assert_eq!(Value::from(api_values(&hub, "valve", "state", value_type)), expected, "{value_type:?}");
-    };
-    check(Some("f64"), json!([1.0, 2.0, 3.0]));
-    check(Some("string"), json!(["open"]));
-    check(Some("bool"), json!([true]));
-    check(None, json!([1.0, 2.0, 3.0]));
+    let series = api_series(&hub, "valve", "state");
+    let series: Vec<(&str, Value)> =
+        series.iter().map(|(t, values)| (t.as_str(), Value::from(values.clone()))).collect();
+    let expected = [("f64", json!([1.0, 2.0, 3.0])), ("string", json!(["open"])), ("bool", json!([true]))];
+    assert_eq!(series, expected, "a type seen before finds its series again, also after a restart");
 }

@@ -89,8 +89,8 @@ impl Gap {
             .map(|row| Gap {
                 class: row["class"].as_str().unwrap_or_default().to_owned(),
                 cause: row["cause"].as_str().unwrap_or_default().to_owned(),
-                from: row["from_seq"].as_u64().unwrap_or_else(|| panic!("gap without from_seq: {row}")),
-                to: row["to_seq"].as_u64().unwrap_or_else(|| panic!("gap without to_seq: {row}")),
+                from: row["from"].as_u64().unwrap_or_else(|| panic!("gap without from: {row}")),
+                to: row["to"].as_u64().unwrap_or_else(|| panic!("gap without to: {row}")),
             })
             .collect()
     }
