@@ -3,7 +3,10 @@
 use std::io::{self, IsTerminal};
 
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::args::LogLevel;
 use super::failure::Failure;
@@ -14,15 +17,20 @@ pub(super) fn start(flag: Option<LogLevel>) -> Result<(), Failure> {
         Some(level) => filter(level),
         None => from_environment()?,
     };
-    let subscriber = fmt::Subscriber::builder()
-        .with_max_level(level)
+    let lines = fmt::layer()
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
         .with_target(false)
         .compact()
-        .finish();
+        .with_filter(ours(level));
+    let subscriber = tracing_subscriber::registry().with(lines);
     tracing::subscriber::set_global_default(subscriber)
         .map_err(|error| Failure::failed(format!("the log cannot be started: {error}")))
+}
+
+/// The message router calls each of its own steps an event worth telling; its warnings are enough.
+fn ours(level: LevelFilter) -> Targets {
+    Targets::new().with_default(level).with_target("rumqttd", level.min(LevelFilter::WARN))
 }
 
 fn from_environment() -> Result<LevelFilter, Failure> {

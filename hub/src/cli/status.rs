@@ -120,7 +120,7 @@ fn storage(status: &Status) -> String {
 fn refused(status: &Status) -> String {
     match status.intake.refused {
         0 => "nothing since start".to_owned(),
-        count => format!("{} messages or readings since start; /metrics says why", thousands(count)),
+        count => format!("{} since start; /metrics says why", thousands(count)),
     }
 }
 

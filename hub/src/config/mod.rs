@@ -1,7 +1,7 @@
 //! The configuration: from texts with origins to checked values.
 //!
 //! `default.toml`, embedded, is the bottom layer and the only list of defaults; over it come the user's file, the
-//! environment and flags ([`layers`]). Two steps: [`raw`] finds every key and its type, [`check`] turns them into
+//! environment and flags (`layers`). Two steps: `raw` finds every key and its type, `check` turns them into
 //! [`Config`]. Both go on after a problem, so that a person sees all of them at once, each with its place and what
 //! to do. Each part of the hub receives its own struct by value and never sees files or the environment.
 
@@ -12,6 +12,8 @@ mod problem;
 mod raw;
 mod show;
 mod suggest;
+#[cfg(test)]
+mod tests;
 mod units;
 
 use std::net::SocketAddr;
@@ -56,7 +58,7 @@ pub struct SiteConfig {
 pub struct StorageConfig {
     /// Absolute.
     pub dir: PathBuf,
-    /// At least [`check::QUOTA_MIN`].
+    /// At least `check::QUOTA_MIN`.
     pub quota: ByteSize,
 }
 

@@ -1,7 +1,7 @@
 //! The running hub: starts the parts, waits for what happens, stops in order.
 //!
-//! [`start`] wires up, top to bottom. The main loop here is two functions: `next_event` waits and `apply` decides.
-//! [`stop`] has the phases of an orderly end. Because power also fails, nothing depends on them: a crash is correct
+//! `start` wires up, top to bottom. The main loop here is two functions: `next_event` waits and `apply` decides.
+//! `stop` has the phases of an orderly end. Because power also fails, nothing depends on them: a crash is correct
 //! without any of it, only slower to recover from.
 
 mod clock_task;

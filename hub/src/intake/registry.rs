@@ -135,12 +135,6 @@ impl Registry {
         self.latest.get(&device)?.get(metric).copied()
     }
 
-    /// How many series a device has, former ones included.
-    pub fn series_count_of(&self, device: DeviceId) -> usize {
-        // Series of one metric but of another type are few; counting metrics would hide them.
-        self.catalog.all_series().filter(|series| series.key.device == device).count()
-    }
-
     /// Takes in a definition made elsewhere (a clock record).
     pub fn learn(&mut self, definition: &Definition) {
         self.catalog.insert(definition);

@@ -52,6 +52,9 @@ pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
             *response.body_mut() = Body::from(problem.body(&request_id).to_string());
         }
     }
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+    }
     dress(response.headers_mut(), &request_id);
     guard.api.counts.answered(guard.surface, response.status().as_u16());
     response
@@ -116,9 +119,6 @@ fn dress(headers: &mut HeaderMap, request_id: &str) {
     ];
     for (name, value) in fixed {
         headers.insert(name, HeaderValue::from_static(value));
-    }
-    if headers.get(header::ALLOW).is_none() {
-        headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
     }
     if let Ok(value) = HeaderValue::from_str(request_id) {
         headers.insert(HeaderName::from_static("x-request-id"), value);

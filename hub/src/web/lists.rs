@@ -1,5 +1,6 @@
 //! `/devices` and `/series`: what is known, from the registry.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -47,11 +48,17 @@ fn device_page(registry: &Registry, after: Option<DeviceId>, size: usize) -> Dev
     let mut rest = catalog.devices().skip_while(|device| after.is_some_and(|after| device.id <= after));
     let page: Vec<_> = rest.by_ref().take(size).collect();
     let more = rest.next().is_some();
+    let mut series_counts: BTreeMap<DeviceId, usize> = page.iter().map(|device| (device.id, 0)).collect();
+    for series in catalog.all_series() {
+        if let Some(count) = series_counts.get_mut(&series.key.device) {
+            *count += 1;
+        }
+    }
     let view = |device: &&hub_model::Device| DeviceView {
         id: device.id.to_string(),
         name: device.name.to_string(),
         heard_time: registry.heard(device.id).and_then(|at| view_boot(catalog.clock(), at).time),
-        series_count: registry.series_count_of(device.id),
+        series_count: series_counts.get(&device.id).copied().unwrap_or(0),
     };
     DeviceList {
         devices: page.iter().map(view).collect(),

@@ -1,7 +1,7 @@
 //! The local API: what the hub knows, over HTTP on loopback and on the Unix socket.
 //!
-//! Reads only: GET and HEAD. [`guard`] stands before every route: methods, the Host header, security headers,
-//! request ids, and the one form errors have ([`problem`]). Handlers are functions that read and render; reading
+//! Reads only: GET and HEAD. `guard` stands before every route: methods, the Host header, security headers,
+//! request ids, and the one form errors have (`problem`). Handlers are functions that read and render; reading
 //! the log is blocking work and runs on blocking threads.
 
 mod api;
@@ -16,6 +16,8 @@ mod readings;
 mod server;
 mod stall;
 mod status;
+#[cfg(test)]
+mod tests;
 mod value_text;
 
 use std::sync::Arc;

@@ -1,0 +1,173 @@
+//! What people read when their configuration is wrong.
+
+use std::path::PathBuf;
+
+use super::{Config, DEFAULT_TOML, Layers, show_json, show_toml};
+
+fn layers(text: &str, environment: &[(&str, &str)]) -> Layers {
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    Layers {
+        file: Some((PathBuf::from("hub.toml"), text.to_owned())),
+        environment: environment.iter().map(owned).collect(),
+        flags: Vec::new(),
+    }
+}
+
+fn good(text: &str, environment: &[(&str, &str)]) -> Config {
+    layers(text, environment).load().unwrap_or_else(|problems| panic!("{problems:#?}")).config
+}
+
+/// Checks the lines a person reads; each expected line may be the beginning of the real one.
+#[track_caller]
+fn check(text: &str, environment: &[(&str, &str)], expected: &[&str]) {
+    let problems = layers(text, environment).load().err().unwrap_or_default();
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(lines.len(), expected.len(), "{lines:#?}");
+    for (line, expected) in lines.iter().zip(expected) {
+        assert!(line.starts_with(expected), "expected {expected}\n     got {line}");
+    }
+}
+
+#[test]
+fn the_default_file_is_the_default() {
+    let defaults = Layers::default().load().unwrap().config;
+    assert_eq!(good(DEFAULT_TOML, &[]), defaults);
+    assert_eq!(defaults.site.name, "My site");
+    assert_eq!(defaults.storage.quota.bytes(), 8 << 30);
+    assert_eq!(defaults.mqtt.listeners.len(), 1);
+    assert!(defaults.mqtt.listeners[0].anonymous);
+    assert_eq!(defaults.web.hosts, ["localhost", "127.0.0.1", "[::1]"]);
+}
+
+#[test]
+fn every_problem_comes_at_once_with_its_place() {
+    check(
+        "[site]\nnmae = \"x\"\n[storage]\nquota = 5\ndir = \"rel\"\n[[mqtt.listener]]\naddress = \"nowhere\"\n\
+         transport = \"wss\"\nanonymous = \"yes\"\n[web]\nlisten = \"0.0.0.0:80\"\nhosts = [\"a:1\", 2]\n[wbe]\n",
+        &[],
+        &[
+            "hub.toml:2:1: site.nmae: unknown key; did you mean `name`?",
+            "hub.toml:4:9: storage.quota: is a text, but a number was found; write \"5\" in quotes",
+            "hub.toml:5:7: storage.dir: \"rel\" is not an absolute path",
+            "hub.toml:7:11: mqtt.listener.0.address: \"nowhere\" is not an IP address and port",
+            "hub.toml:8:13: mqtt.listener.0.transport: \"wss\" does not exist yet in this version",
+            "hub.toml:9:13: mqtt.listener.0.anonymous: is true or false (without quotes), but text was found",
+            "hub.toml:11:10: web.listen: 0.0.0.0:80 is not a loopback address, and this version has no sign-in yet",
+            "hub.toml:12:10: web.hosts.0: \"a:1\": leave the port out",
+            "hub.toml:12:17: web.hosts: is a list of texts, but a number is in it",
+            "hub.toml:13:2: wbe: unknown key; did you mean `web`?",
+        ],
+    );
+}
+
+#[test]
+fn values_that_cannot_work_say_why() {
+    check("[storage]\nquota = \"63MiB\"", &[], &["hub.toml:2:9: storage.quota: 63 MiB is too little"]);
+    check("[storage]\nquota = \"8\"", &[], &["hub.toml:2:9: storage.quota: \"8\" has no unit"]);
+    check("[site]\nname = \" \"", &[], &["hub.toml:2:8: site.name: is empty"]);
+    check("[socket]\npath = \"/run/\"", &[], &["hub.toml:2:8: socket.path: names a folder"]);
+    let long = format!("[socket]\npath = \"/{}\"", "x".repeat(107));
+    check(&long, &[], &["hub.toml:2:8: socket.path: has 108 bytes"]);
+    check("[web]\nhosts = []", &[], &["hub.toml:2:9: web.hosts: is empty"]);
+    check("[web]\nlisten = \"127.0.0.1\"", &[], &["hub.toml:2:10: web.listen: \"127.0.0.1\" has no port"]);
+    check("site = 3", &[], &["hub.toml:1:8: site: is a section, but a number was found"]);
+    check("[mqtt]\nlistener = 3", &[], &["hub.toml:2:12: mqtt.listener: is a list of sections"]);
+    check("[[mqtt.listener]]\nanonymous = true", &[], &["hub.toml:1:1: mqtt.listener.0.address: is missing"]);
+}
+
+#[test]
+fn addresses_must_not_clash() {
+    let two =
+        "[[mqtt.listener]]\naddress = \"127.0.0.1:1883\"\n[[mqtt.listener]]\naddress = \"0.0.0.0:1883\"\n";
+    check(
+        two,
+        &[],
+        &["hub.toml:4:11: mqtt.listener.1.address: 0.0.0.0:1883 is taken by an earlier listener"],
+    );
+    check(
+        "[web]\nlisten = \"127.0.0.1:1883\"",
+        &[],
+        &["hub.toml:2:10: web.listen: 127.0.0.1:1883 is taken by an MQTT listener"],
+    );
+    let free = "[[mqtt.listener]]\naddress = \"127.0.0.1:0\"\n[web]\nlisten = \"127.0.0.1:0\"\n";
+    assert_eq!(good(free, &[]).web.listen.port(), 0);
+}
+
+#[test]
+fn anonymous_is_for_loopback_and_must_be_asked_for() {
+    check(
+        "[[mqtt.listener]]\naddress = \"192.168.1.2:1883\"\nanonymous = true",
+        &[],
+        &[
+            "hub.toml:3:13: mqtt.listener.0.anonymous: must not be true on 192.168.1.2:1883, which is not a loopback",
+        ],
+    );
+    let config = good("[[mqtt.listener]]\naddress = \"127.0.0.1:1883\"", &[]);
+    assert!(!config.mqtt.listeners[0].anonymous);
+}
+
+#[test]
+fn what_is_not_toml_is_told_with_its_line() {
+    check("[site]\nname = \"x\"\n[storage\n", &[], &["hub.toml:3:9: not TOML: "]);
+    let problems = layers("a = = 1\nb = \n[site]\nnmae = 1", &[]).load().unwrap_err();
+    assert!(problems.len() >= 3, "syntax and unknown keys together: {problems:#?}");
+}
+
+#[test]
+fn the_environment_goes_before_the_file_and_flags_before_both() {
+    let file = "[site]\nname = \"file\"\n";
+    let environment = [
+        ("RELAIS__SITE__NAME", "environment"),
+        ("RELAIS__WEB__HOSTS", "hub.local, localhost"),
+        ("RELAIS__MQTT__LISTENER__0__ADDRESS", "127.0.0.1:99"),
+        ("RELAIS__MQTT__LISTENER__1__ADDRESS", "127.0.0.1:98"),
+        ("RELAIS__MQTT__LISTENER__1__ANONYMOUS", "true"),
+        ("RELAIS_LOG", "debug"),
+    ];
+    let mut layers = layers(file, &environment);
+    let config = layers.load().unwrap().config;
+    assert_eq!(config.site.name, "environment");
+    assert_eq!(config.web.hosts, ["hub.local", "localhost"]);
+    let ports: Vec<(u16, bool)> =
+        config.mqtt.listeners.iter().map(|l| (l.address.port(), l.anonymous)).collect();
+    assert_eq!(ports, [(99, true), (98, true)]);
+    layers.flags.push(("site.name", "flag".to_owned(), "--name"));
+    assert_eq!(layers.load().unwrap().config.site.name, "flag");
+}
+
+#[test]
+fn wrong_variables_are_named() {
+    check(
+        "",
+        &[("RELAIS__STORAGE__QOTA", "1GiB")],
+        &[
+            "environment RELAIS__STORAGE__QOTA: storage.qota: unknown key; did you mean `RELAIS__STORAGE__QUOTA`?",
+        ],
+    );
+    check(
+        "",
+        &[("RELAIS__STORAGE__QUOTA", "much")],
+        &["environment RELAIS__STORAGE__QUOTA: storage.quota: \"much\" does not begin with a number"],
+    );
+    check(
+        "",
+        &[("RELAIS__MQTT__LISTENER__7__ADDRESS", "x")],
+        &["environment RELAIS__MQTT__LISTENER__7__ADDRESS: "],
+    );
+    check("", &[("RELAIS__SITE__NAME__X", "x")], &["environment RELAIS__SITE__NAME__X: "]);
+}
+
+#[test]
+fn what_is_shown_can_be_read_again_and_names_its_origins() {
+    let file = "[site]\nname = \"a \\\"b\\\"\"\n";
+    let layers = layers(file, &[("RELAIS__STORAGE__QUOTA", "1GiB")]);
+    let loaded = layers.load().unwrap();
+    assert_eq!(good(&show_toml(&loaded, false), &[]), loaded.config);
+    assert_eq!(good(&show_toml(&loaded, true), &[]), loaded.config);
+    let shown = show_toml(&loaded, true);
+    assert!(shown.contains("name = \"a \\\"b\\\"\"  # hub.toml:2:8\n"), "{shown}");
+    assert!(shown.contains("quota = \"1GiB\"  # environment RELAIS__STORAGE__QUOTA\n"), "{shown}");
+    assert!(shown.contains("dir = \"/var/lib/relais-hub\"  # default\n"), "{shown}");
+    let json = show_json(&loaded);
+    assert!(json["keys"].as_array().unwrap().iter().any(|k| k["key"] == "mqtt.listener.0.address"), "{json}");
+}

@@ -1,0 +1,225 @@
+//! The API over a real log: what comes in by the intake's core comes out by HTTP.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{Request, Response, StatusCode, header};
+use http_body_util::BodyExt;
+use hub_model::{HubId, Ulid, UtcMs, Value};
+use hub_store::{LogConfig, OpenContext};
+use serde_json::Value as Json;
+use southbound::ingest::DevicePublish;
+use southbound_wire::{DeviceMessage, Reading};
+use tower::ServiceExt;
+
+use super::{Api, Facts, Surface, router};
+use crate::clock::{Clock, EARLIEST_PLAUSIBLE};
+use crate::config::ByteSize;
+use crate::intake::{Limits, Registry, SharedRegistry};
+use crate::supervisor::Supervisor;
+
+struct Site {
+    api: Arc<Api>,
+    dir: PathBuf,
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        let _gone = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+impl Site {
+    fn new(story: &str) -> Site {
+        let dir = std::env::temp_dir().join(format!("relais-web-{}-{story}", std::process::id()));
+        let clock = Clock::new();
+        let context = OpenContext { hub: HubId::new(Ulid::new(1, [1; 10])), now: clock.now(), seed: [7; 32] };
+        let config = LogConfig { wal_file_bytes: 256 * 1024, ..LogConfig::default() };
+        let now = Arc::new(move || clock.now());
+        let (log, recovery) = hub_store::open(&dir, config, &context, now).unwrap();
+        let registry = SharedRegistry::new(Registry::new(log.catalog(), Limits::default()));
+        let (supervisor, _ended) = Supervisor::new(tokio::runtime::Handle::current());
+        let facts = Facts {
+            hub: recovery.hub,
+            site: "test".into(),
+            hosts: vec!["localhost".into(), "[::1]".into()],
+            storage_dir: dir.clone(),
+            quota: ByteSize::from_bytes(1 << 30),
+            listeners: Vec::new(),
+            started_clean: true,
+            epoch: recovery.epoch,
+        };
+        Site { api: Arc::new(Api::new(facts, clock, log, registry, supervisor)), dir }
+    }
+
+    async fn say(&self, device: &str, metric: &str, value: Option<Value>, ts: Option<UtcMs>) {
+        let publish = DevicePublish {
+            device: device.parse().unwrap(),
+            message: DeviceMessage::Telemetry(vec![Reading { metric: metric.parse().unwrap(), value, ts }]),
+            received: self.api.clock.now(),
+            mark: None,
+            stored: None,
+        };
+        let mut id = [0; 10];
+        id[..device.len()].copy_from_slice(device.as_bytes());
+        let mut append = self.api.registry.lock().plan(&publish, EARLIEST_PLAUSIBLE, &mut || id).unwrap();
+        append.urgency = hub_store::Urgency::Now;
+        let accepted = (&append).into();
+        self.api.log.append(append).await.unwrap().stored().await.unwrap();
+        self.api.registry.lock().note(&publish.device, publish.received, &accepted);
+    }
+
+    async fn ask(&self, surface: Surface, request: Request<Body>) -> Response<Body> {
+        router(self.api.clone(), surface).oneshot(request).await.unwrap()
+    }
+
+    async fn get(&self, path: &str) -> (StatusCode, String) {
+        let request = Request::get(path).header(header::HOST, "localhost:8080").body(Body::empty()).unwrap();
+        let response = self.ask(Surface::Web, request).await;
+        let status = response.status();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    async fn json(&self, path: &str) -> Json {
+        let (status, body) = self.get(path).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {body}");
+        serde_json::from_str(&body).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn readings_come_back_bit_for_bit_in_every_form() {
+    let site = Site::new("bits");
+    let sent = [-0.0, 5e-324, f64::MAX, 0.1, f64::from_bits(0x3ff0_0000_0000_0001)];
+    for value in sent {
+        site.say("boiler", "t", Some(Value::F64(value)), None).await;
+    }
+    site.say("boiler", "t", None, None).await;
+    site.say("boiler", "t", Some(Value::string("hot, \"very\"").unwrap()), Some(UtcMs(1_795_000_000_000)))
+        .await;
+    let answer = site.json("/api/v1/series?device=boiler&metric=t").await;
+    let numbers = &answer["series"][0];
+    assert_eq!(numbers["type"], "f64");
+    let values: Vec<u64> =
+        (0..sent.len()).map(|at| numbers["value"][at].as_f64().unwrap().to_bits()).collect();
+    assert_eq!(values, sent.map(f64::to_bits));
+    assert_eq!((&numbers["value"][5], &numbers["quality"][5]), (&Json::Null, &"bad:not-reported".into()));
+    let text = &answer["series"][1];
+    assert_eq!(text["time"][0], "2026-11-18T11:06:40.000Z");
+    assert_eq!(text["seq"][0], 6);
+    assert!(answer["gaps"].as_array().is_some());
+
+    let (_, ndjson) = site.get("/api/v1/export").await;
+    assert_eq!(ndjson.lines().count(), 7);
+    assert!(ndjson.lines().nth(1).unwrap().contains("\"value\":5e-324,"), "{ndjson}");
+    let (_, csv) = site.get("/api/v1/export?format=csv&device=boiler").await;
+    assert!(
+        csv.contains("boiler,t,string,2026-11-18T11:06:40.000Z,,6,\"hot, \"\"very\"\"\",good,unset\r\n"),
+        "{csv}"
+    );
+}
+
+#[tokio::test]
+async fn pages_follow_each_other() {
+    let site = Site::new("pages");
+    for value in 0..5 {
+        site.say("a", "t", Some(Value::F64(value.into())), None).await;
+    }
+    for device in ["b", "c"] {
+        site.say(device, "t", Some(Value::Bool(true)), None).await;
+    }
+    let first = site.json("/api/v1/series?device=a&metric=t&limit=3").await;
+    assert_eq!(first["series"][0]["seq"], serde_json::json!([0, 1, 2]));
+    let token = first["next_page_token"].as_str().unwrap();
+    let second = site.json(&format!("/api/v1/series?device=a&metric=t&limit=3&page_token={token}")).await;
+    assert_eq!(second["series"][0]["seq"], serde_json::json!([3, 4]));
+    assert_eq!(second["next_page_token"], Json::Null);
+
+    let devices = site.json("/api/v1/devices?page_size=2").await;
+    let token = devices["next_page_token"].as_str().unwrap();
+    let rest = site.json(&format!("/api/v1/devices?page_size=2&page_token={token}")).await;
+    assert_eq!(devices["devices"].as_array().unwrap().len(), 2);
+    assert_eq!(rest["devices"][0]["name"], "c");
+    let series = site.json("/api/v1/series?device=b").await;
+    assert_eq!(series["series"][0]["last"]["value"], true);
+}
+
+#[tokio::test]
+async fn the_ledger_adds_up_and_status_says_so() {
+    let site = Site::new("ledger");
+    site.say("a", "t", Some(Value::F64(1.0)), None).await;
+    let ledger = site.json("/api/v1/ledger").await;
+    assert_eq!(ledger["balanced"], true);
+    let classes = ledger["classes"].as_array().unwrap();
+    assert_eq!(classes.len(), 7);
+    assert_eq!((&classes[4]["class"], &classes[4]["next"]), (&"telemetry".into(), &1.into()));
+    let status = site.json("/api/v1/status").await;
+    assert_eq!(status["devices"]["known"], 1);
+    assert_eq!(status["working"], true);
+    assert_eq!(site.json("/api/v1/gaps").await["gaps"], serde_json::json!([]));
+    assert_eq!(site.get("/healthz").await.0, StatusCode::OK);
+    let (_, metrics) = site.get("/metrics").await;
+    for line in
+        ["# TYPE relais_log_commits_total counter", "relais_devices 1", "relais_intake_samples_total 1"]
+    {
+        assert!(metrics.contains(line), "{line} is not in\n{metrics}");
+    }
+}
+
+#[tokio::test]
+async fn only_reading_under_our_own_names_is_allowed() {
+    let site = Site::new("guard");
+    let request = |method: &str, host: Option<&str>| {
+        let builder = Request::builder().method(method).uri("/healthz");
+        let builder = host.map_or(Request::builder().method(method).uri("/healthz"), |host| {
+            builder.header(header::HOST, host)
+        });
+        builder.body(Body::empty()).unwrap()
+    };
+    let check = async |surface, method: &str, host: Option<&str>, expected: u16| {
+        let response = site.ask(surface, request(method, host)).await;
+        assert_eq!(response.status().as_u16(), expected, "{method} {host:?}");
+        assert_eq!(response.headers()["x-content-type-options"], "nosniff");
+        assert_eq!(response.headers()["cache-control"], "no-store");
+        if expected >= 400 {
+            assert_eq!(response.headers()["content-type"], "application/problem+json");
+        }
+    };
+    check(Surface::Web, "GET", Some("localhost:1"), 200).await;
+    check(Surface::Web, "HEAD", Some("LOCALHOST"), 200).await;
+    check(Surface::Web, "GET", Some("[::1]:8080"), 200).await;
+    check(Surface::Web, "GET", Some("evil.example"), 421).await;
+    check(Surface::Web, "GET", Some("localhost.evil.example"), 421).await;
+    check(Surface::Web, "GET", None, 400).await;
+    check(Surface::Web, "POST", Some("localhost"), 405).await;
+    check(Surface::Web, "BREW", Some("localhost"), 405).await;
+    check(Surface::Socket, "GET", None, 200).await;
+    check(Surface::Socket, "DELETE", None, 405).await;
+}
+
+#[tokio::test]
+async fn wrong_questions_get_a_problem_with_a_code() {
+    let site = Site::new("problems");
+    site.say("a", "t", Some(Value::F64(1.0)), None).await;
+    let check = async |path: &str, status: u16, code: &str| {
+        let (got, body) = site.get(path).await;
+        let problem: Json = serde_json::from_str(&body).unwrap();
+        assert_eq!((got.as_u16(), problem["code"].as_str()), (status, Some(code)), "{path}: {body}");
+        assert_eq!(problem["status"], status);
+        assert!(problem["request_id"].as_str().is_some_and(|id| id.starts_with("req_")));
+    };
+    check("/nope", 404, "not-found").await;
+    check("/api/v1/series?device=x&metric=t", 404, "device-not-found").await;
+    check("/api/v1/series?device=a&metric=x", 404, "series-not-found").await;
+    check("/api/v1/series?metric=t", 400, "bad-parameter").await;
+    check("/api/v1/series?device=a&metric=t&from=yesterday", 400, "bad-parameter").await;
+    check("/api/v1/series?device=a&metric=t&from=2&to=1", 400, "bad-parameter").await;
+    check("/api/v1/series?from=1", 400, "bad-parameter").await;
+    check("/api/v1/devices?page_size=0", 400, "bad-parameter").await;
+    check("/api/v1/devices?pagesize=1", 400, "bad-parameter").await;
+    check("/api/v1/gaps?page_token=x", 400, "bad-parameter").await;
+    check("/api/v1/export?format=xml", 400, "bad-parameter").await;
+    check("/api/v1/export?device=x", 404, "device-not-found").await;
+}
