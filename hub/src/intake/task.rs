@@ -205,3 +205,60 @@ fn entropy() -> Entropy {
     getrandom::fill(&mut bytes).expect("the kernel gives entropy once it has booted");
     bytes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::EARLIEST_PLAUSIBLE;
+    use crate::intake::Limits;
+    use hub_model::{HubId, Ulid, Value};
+    use hub_store::{LogConfig, OpenContext, SampleQuery};
+    use southbound_wire::{DeviceMessage, Reading};
+
+    fn say(clock: &Clock, value: Option<f64>) -> (DevicePublish, oneshot::Receiver<Stored>) {
+        let (stored, answer) = oneshot::channel();
+        let reading = Reading { metric: "t".parse().unwrap(), value: value.map(Value::F64), ts: None };
+        let publish = DevicePublish {
+            device: "pump".parse().unwrap(),
+            message: DeviceMessage::Telemetry(vec![reading]),
+            received: clock.now(),
+            mark: None,
+            stored: Some(stored),
+        };
+        (publish, answer)
+    }
+
+    #[tokio::test]
+    async fn publishers_hear_of_what_is_stored_and_nothing_once_the_log_is_gone() {
+        let dir = std::env::temp_dir().join(format!("relais-intake-{}", std::process::id()));
+        let clock = Clock::new();
+        let context = OpenContext { hub: HubId::new(Ulid::new(1, [1; 10])), now: clock.now(), seed: [7; 32] };
+        let config = LogConfig { wal_file_bytes: 256 * 1024, ..LogConfig::default() };
+        let (log, _) = hub_store::open(&dir, config, &context, Arc::new(move || clock.now())).unwrap();
+        let registry = SharedRegistry::new(Registry::new(log.catalog(), Limits::default()));
+        let (ingest, inbox) = mpsc::channel(INBOX_MESSAGES);
+        let (_stop, stopping) = watch::channel(false);
+        let intake = Intake::new(registry.clone(), log.clone(), clock, EARLIEST_PLAUSIBLE, inbox);
+        let story = async {
+            let mut answers = Vec::new();
+            for value in 0..100 {
+                let (publish, answer) = say(&clock, Some(value.into()));
+                ingest.send(publish).await.unwrap();
+                answers.push(answer);
+            }
+            for answer in answers {
+                assert_eq!(answer.await, Ok(Stored::OnFlash));
+            }
+            assert_eq!(log.reader().samples(&SampleQuery::default()).count(), 100);
+            let closing = log.clone();
+            tokio::task::spawn_blocking(move || closing.close()).await.unwrap().unwrap();
+            let (publish, answer) = say(&clock, Some(1.0));
+            ingest.send(publish).await.unwrap();
+            assert!(answer.await.is_err(), "no answer from a dead log");
+        };
+        // The intake ends by itself, because the log did.
+        tokio::join!(intake.run(stopping), story);
+        assert_eq!(registry.lock().counts().samples, 100);
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+}
