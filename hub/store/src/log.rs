@@ -71,6 +71,9 @@ pub(crate) struct Log {
     next: [u64; 7],
     dup: DupTable,
     sealed: Sealed,
+    /// The number of the last commit whose records, marks and gaps were taken over here. Not the WAL's last number: a
+    /// repeat may have been synced behind a commit that failed and is on flash all the same, marks included.
+    committed: u64,
     /// Since when the oldest record of each class waits for its block.
     waiting_since_ms: [Option<u64>; 7],
     sealing: bool,
@@ -97,6 +100,7 @@ impl Log {
         let next = tail.next;
         let waiting_since_ms = Class::ALL.map(|class| (tail.records(class) > 0).then_some(now.mono_ms));
         drop(tail);
+        let wal_number = wal.number();
         Log {
             config,
             identity,
@@ -106,6 +110,7 @@ impl Log {
             pending_definitions: Vec::new(),
             next,
             dup,
+            committed: wal_number,
             sealed,
             waiting_since_ms,
             sealing: false,
@@ -278,6 +283,7 @@ impl Log {
             tail.push_gap(gap);
         }
         drop(tail);
+        self.committed = self.wal.number();
         self.last_stamp = Some(BootStamp { boot: base.boot, mono_ms: base.mono_ms });
         let counters = &self.shared.counters;
         add(&counters.commits, 1);
@@ -296,7 +302,7 @@ impl Log {
         let tail = self.shared.tail();
         let dues = Class::ALL.map(|class| self.due(class, tail.records(class), now_ms, all));
         // Gaps and marks that stand alone wait for company, unless the WAL needs the room.
-        if dues.iter().all(|d| *d == Due::No) && !(all && self.wal.number() > self.sealed.number) {
+        if dues.iter().all(|d| *d == Due::No) && !(all && self.committed > self.sealed.number) {
             return None;
         }
         let mut frames = Vec::new();
@@ -310,12 +316,12 @@ impl Log {
         if frames.is_empty()
             && gaps.is_empty()
             && upto == self.sealed.upto
-            && self.wal.number() == self.sealed.number
+            && self.committed == self.sealed.number
         {
             return None;
         }
         self.sealing = true;
-        let sealed = Sealed { upto, number: self.wal.number() };
+        let sealed = Sealed { upto, number: self.committed };
         let Identity { hub, epoch, secret } = self.identity;
         let info = StoreInfo { hub, epoch, secret, folded: sealed.number };
         Some(SealPlan { frames, gaps, dup: self.dup.take_dirty(), sealed, info })

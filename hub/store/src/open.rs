@@ -8,7 +8,7 @@ use hub_model::{BootStamp, Class, Gap, GapCause, HubId, LogEpoch, SeqRange};
 use thiserror::Error;
 
 use crate::catalog::Catalog;
-use crate::disk::Disk;
+use crate::disk::{Disk, distrust};
 use crate::dup::DupTable;
 use crate::field::Malformed;
 use crate::log::{CoreConfig, CoreParts, Identity, Log, count_held};
@@ -86,6 +86,9 @@ pub(crate) fn open_core(
     context: &OpenContext,
 ) -> Result<(Log, Recovery), OpenError> {
     let mut set_aside = Vec::new();
+    if distrust::heal(disk.as_ref())? {
+        tracing::warn!("an earlier process saw a sync fail; everything was written anew");
+    }
     let tables = open_tables(disk, &mut set_aside)?;
     let (info, is_new) = match tables.store_info()? {
         Some(info) => (info, false),

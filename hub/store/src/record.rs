@@ -326,9 +326,9 @@ pub(crate) mod tests {
         #[test]
         fn any_bytes_are_a_record_or_malformed(bytes: Vec<u8>) {
             let base = Base { boot: BOOT, mono_ms: 0 };
-            let _ = read_sample(&mut Reader::new(&bytes), base);
-            let _ = read_event(&mut Reader::new(&bytes), base);
-            let _ = read_definition(&mut Reader::new(&bytes));
+            drop(read_sample(&mut Reader::new(&bytes), base));
+            drop(read_event(&mut Reader::new(&bytes), base));
+            drop(read_definition(&mut Reader::new(&bytes)));
         }
     }
 

@@ -3,6 +3,7 @@
 //! Invariant the log relies on: bytes are durable when a `sync_data` that began after their write has returned `Ok`;
 //! names are durable after `sync_dir`. Everything else may be lost, torn at any 512-byte sector, or reordered.
 
+pub(crate) mod distrust;
 mod real;
 pub mod sim;
 

@@ -98,6 +98,18 @@ impl SimDisk {
         SimDisk(Arc::clone(&self.0))
     }
 
+    /// Only the process dies: what it wrote is still in the page cache, synced or not, and the next process reads it.
+    pub fn kill(&self) -> SimDisk {
+        let mut state = self.state();
+        if state.off {
+            drop(state);
+            return self.restart();
+        }
+        state.life += 1;
+        state.faults = Faults::default();
+        SimDisk(Arc::clone(&self.0))
+    }
+
     /// Overwrites durable bytes behind the log's back, as a worn flash cell would.
     pub fn corrupt(&self, name: &str, offset: usize, xor: u8) {
         let mut state = self.state();

@@ -1,5 +1,7 @@
 //! The redb file as the log uses it: opened, sealed into, read.
 
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use hub_model::{Class, Gap, LogEpoch};
@@ -11,7 +13,7 @@ use super::store_info::StoreInfo;
 use super::time_index::IndexRow;
 use super::{block, clock, cursor, definition, dup, gap, place_from, place_key, store_info, time_index};
 use crate::catalog::Catalog;
-use crate::disk::Disk;
+use crate::disk::{Disk, distrust};
 use crate::dup::SessionMarks;
 use crate::field::Malformed;
 use crate::record::Definition;
@@ -72,18 +74,22 @@ pub(crate) struct Tables {
     name: &'static str,
     /// `None` between a disk error and the next successful opening: redb refuses even reads after one.
     db: RwLock<Option<Arc<Database>>>,
+    /// A sync of the file failed since it was last known to be whole.
+    sync_failed: Arc<AtomicBool>,
 }
 
 impl Tables {
     pub(crate) const FILE: &'static str = "telemetry.redb";
 
     pub(crate) fn open(disk: Arc<dyn Disk>) -> Result<Tables, TableError> {
-        let db = open_database(disk.as_ref(), Self::FILE)?;
-        Ok(Tables { disk, name: Self::FILE, db: RwLock::new(Some(Arc::new(db))) })
+        let sync_failed = Arc::new(AtomicBool::new(false));
+        let db = open_database(disk.as_ref(), Self::FILE, &sync_failed)?;
+        Ok(Tables { disk, name: Self::FILE, db: RwLock::new(Some(Arc::new(db))), sync_failed })
     }
 
-    /// Closes the file and opens it again, which is how redb gets over a disk error. A reader that still holds the
-    /// old handle finds it refusing and lets go; until then this fails, and is tried again.
+    /// Closes the file and opens it again, which is how redb gets over a disk error. After a failed sync every byte is
+    /// written anew first. A reader that still holds the old handle finds it refusing and lets go; until then this
+    /// fails, and is tried again.
     pub(crate) fn reopen(&self) -> Result<(), TableError> {
         let mut slot = self.db.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(db) = slot.take() {
@@ -95,7 +101,12 @@ impl Tables {
                 }
             }
         }
-        *slot = Some(Arc::new(open_database(self.disk.as_ref(), self.name)?));
+        if self.sync_failed.load(Ordering::Relaxed) {
+            distrust::leave_marker(self.disk.as_ref());
+            distrust::rewrite(self.disk.as_ref(), self.name).map_err(io_error)?;
+            self.sync_failed.store(false, Ordering::Relaxed);
+        }
+        *slot = Some(Arc::new(open_database(self.disk.as_ref(), self.name, &self.sync_failed)?));
         Ok(())
     }
 
@@ -281,12 +292,19 @@ impl Tables {
 }
 
 /// Opens a redb file, also one that makes redb panic.
-fn open_database(disk: &dyn Disk, name: &str) -> Result<Database, TableError> {
-    let file = disk.open(name).map_err(|e| TableError::Redb(Box::new(redb::Error::Io(e))))?;
-    disk.sync_dir().map_err(|e| TableError::Redb(Box::new(redb::Error::Io(e))))?;
-    let open = || redb::Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(FileBackend(file));
+fn open_database(disk: &dyn Disk, name: &str, sync_failed: &Arc<AtomicBool>) -> Result<Database, TableError> {
+    let file = disk.open(name).and_then(|file| disk.sync_dir().map(|()| file)).map_err(io_error)?;
+    // A killed process may have left its last commit in the page cache only. WAL files are reused on the word of these
+    // tables, so what is read here must be on flash first.
+    file.sync_data().map_err(io_error)?;
+    let backend = FileBackend { file, sync_failed: Arc::clone(sync_failed) };
+    let open = || redb::Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(backend);
     let opened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(open));
     Ok(opened.map_err(|_| TableError::Panicked)??)
+}
+
+fn io_error(error: io::Error) -> TableError {
+    TableError::Redb(Box::new(redb::Error::Io(error)))
 }
 
 /// The bounds of an epoch's keys: they are longer than the epoch, and none reaches 40 bytes of 0xff behind it.

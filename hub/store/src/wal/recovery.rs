@@ -55,6 +55,8 @@ pub(crate) fn recover(
     let last = candidates.len().wrapping_sub(1);
     for (order, candidate) in candidates.into_iter().enumerate() {
         let Candidate { mut file, generation: file_generation, header_damaged } = candidate;
+        // A killed process may have left its last commit in the page cache only; what is handed on counts as stored.
+        file.handle.sync_data()?;
         let bytes = read_all(&file)?;
         let mut reading =
             FileReading { config: &config, generation: file_generation, last: number, upto: [0; 7] };

@@ -9,7 +9,7 @@ use thiserror::Error;
 use super::commit::{COMMIT_HEADER_BYTES, CommitHeader};
 use super::header::{FileHeader, Secret};
 use super::{PAGE, pages};
-use crate::disk::{Disk, DiskFile};
+use crate::disk::{Disk, DiskFile, distrust};
 use crate::record::Base;
 
 /// The fewest files there are; one is written while the others wait for their records to reach the tables.
@@ -79,7 +79,6 @@ pub(crate) struct Wal {
     sealed: Sealed,
     next_name: u32,
     pub(crate) bytes_written: u64,
-    pub(crate) failures: u64,
 }
 
 impl Wal {
@@ -104,7 +103,6 @@ impl Wal {
             sealed,
             next_name,
             bytes_written: 0,
-            failures: 0,
         };
         wal.handle_sealed(sealed);
         wal
@@ -234,7 +232,7 @@ impl Wal {
     }
 
     fn fail_current(&mut self) {
-        self.failures += 1;
+        distrust::leave_marker(self.disk.as_ref());
         if let Some((at, _)) = self.current.take()
             && let FileState::Used { failed, .. } = &mut self.files[at].state
         {
