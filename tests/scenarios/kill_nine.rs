@@ -105,6 +105,11 @@ impl Verdict {
     }
 }
 
+/// Resends the hub has recognised since its start.
+fn duplicates(hub: &Hub) -> u64 {
+    hub.status()["intake"]["duplicates"].as_u64().expect("a count")
+}
+
 #[test]
 fn what_was_acknowledged_is_there_once_after_every_kill() {
     let kills: u64 =
@@ -115,11 +120,18 @@ fn what_was_acknowledged_is_there_once_after_every_kill() {
     let mut publishers: Vec<Publisher> = (0..PUBLISHERS).map(|n| Publisher::start(&hub, n)).collect();
 
     let mut random = Random::new(seed);
+    // The resends recognised by each run of the hub, up to shortly before its end.
+    let mut recognised = 0;
     for _ in 0..kills {
-        pause(Duration::from_millis(300 + random.below(1200)));
+        let wait = Duration::from_millis(300 + random.below(1200));
+        pause(wait / 2);
+        recognised += duplicates(&hub);
+        pause(wait / 2);
         hub.restart9();
     }
     let counts: Vec<Counts> = publishers.iter_mut().map(Publisher::finish).collect();
+
+    recognised += duplicates(&hub);
 
     let readings = hub.export();
     let mut verdict = Verdict::default();
@@ -132,7 +144,7 @@ fn what_was_acknowledged_is_there_once_after_every_kill() {
     let Verdict { published, acked, stored, lost, doubled, wrong } = verdict;
     report(&format!(
         "kill -9: seed {seed}, {kills} kills, {connects} connects: published={published} acked={acked} \
-         stored={stored} lost={lost} doubled={doubled} ledger {}",
+         stored={stored} lost={lost} doubled={doubled} ledger {}, {recognised} resends recognised",
         if ledger.balanced() { "balanced" } else { "NOT BALANCED" }
     ));
     assert_eq!((lost, doubled, wrong), (0, 0, 0), "lost, doubled, wrong");

@@ -12,6 +12,7 @@ cargo build --release --locked --package hub --package site-bench >"$target/benc
     echo "date:      $(date -u +%Y-%m-%dT%H:%M:%SZ)"
     echo "machine:   $(nproc) processors, $(awk '/MemTotal/ {printf "%.1f GB", $2 / 1e6}' /proc/meminfo), $(uname -sr)"
     echo "disk:      $(df --output=source,fstype "$target/bench" | tail -n 1 | xargs)"
+    echo "load:      $(cut -d' ' -f1-3 /proc/loadavg) (device bytes are the disk's own count: let the machine be quiet)"
     echo "reference: SQLite $(pkg-config --modversion sqlite3), journal_mode=WAL, synchronous=FULL"
     echo
 } | tee "$target/bench/machine.txt"

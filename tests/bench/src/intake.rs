@@ -26,12 +26,17 @@ pub(crate) fn measure(folder: &Path, table: &mut Table) {
     let points = f64::from(BATCH) * f64::from(BATCHES);
     let speed = |usages: &[Usage]| median(usages.iter().map(|u| points / u.wall.as_secs_f64()).collect());
     let cpu = |usages: &[Usage]| median(usages.iter().map(|u| u.cpu.as_secs_f64() * 1e6 / points).collect());
-    let bytes = |usages: &[Usage]| median(usages.iter().map(|u| as_f64(u.written) / points).collect());
+    let bytes = |usages: &[Usage]| {
+        let written: Option<Vec<f64>> = usages.iter().map(|u| Some(as_f64(u.written?) / points)).collect();
+        written.map(median)
+    };
     let name = |what: &str| format!("durable intake, 1,000-point batches: {what}");
     let (a, b) = (speed(&ours), speed(&reference));
     table.add(&name("points, 1 caller"), Show::PerSecond, a, Some(b), ">= 5 x SQLite");
     table.add(&name("CPU per million points"), Show::Seconds, cpu(&ours), Some(cpu(&reference)), "-");
-    table.add(&name("device bytes per point"), Show::Bytes, bytes(&ours), Some(bytes(&reference)), "-");
+    if let Some(written) = bytes(&ours) {
+        table.add(&name("device bytes per point"), Show::Bytes, written, bytes(&reference), "-");
+    }
     table.add(&name("points, 16 callers"), Show::PerSecond, speed(&together), None, ">= 1,000,000/s");
 }
 
@@ -40,7 +45,7 @@ fn one_caller(folder: &Path, round: u64) -> Usage {
         let handle = log::create(place);
         let now = log::now();
         let mut load = Load::new(round, now.mono_ms);
-        let usage = Usage::of(|| {
+        let usage = Usage::of(place, || {
             for _ in 0..BATCHES {
                 log::store_batch(&handle, now.boot, &load.batch(BATCH));
             }
@@ -54,7 +59,7 @@ fn many_callers(folder: &Path, round: u64) -> Usage {
     in_folder(&folder.join("ours"), |place| {
         let handle = log::create(place);
         let now = log::now();
-        let usage = Usage::of(|| {
+        let usage = Usage::of(place, || {
             thread::scope(|scope| {
                 for caller in 0..CALLERS {
                     let (handle, mut load) = (&handle, Load::new(round + u64::from(caller), now.mono_ms));
@@ -75,7 +80,7 @@ fn sqlite(folder: &Path, round: u64) -> Usage {
     in_folder(&folder.join("reference"), |place| {
         let database = Sqlite::create(place);
         let mut load = Load::new(round, log::now().mono_ms);
-        Usage::of(|| database.store((0..BATCHES).map(|_| load.batch(BATCH))))
+        Usage::of(place, || database.store((0..BATCHES).map(|_| load.batch(BATCH))))
     })
 }
 

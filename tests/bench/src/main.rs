@@ -19,10 +19,11 @@ use table::Table;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [command, folder] = arguments.as_slice()
+    if let [command, folder, batches] = arguments.as_slice()
         && command == reopen::FILL
     {
-        return reopen::fill_until_killed(&PathBuf::from(folder));
+        let batches = batches.parse().expect("a number of batches");
+        return reopen::fill_until_killed(&PathBuf::from(folder), batches);
     }
     let folder = site_tests::target_dir().join("bench");
     std::fs::create_dir_all(&folder).expect("target/bench can be made");

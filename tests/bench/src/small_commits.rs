@@ -21,15 +21,14 @@ pub(crate) fn measure(folder: &Path, table: &mut Table) {
         reference.push(in_folder(&folder.join("reference"), |place| sqlite_commits(place, round)));
     }
     let commits = f64::from(COMMITS);
-    let bytes = |usages: &[Usage]| median(usages.iter().map(|u| as_f64(u.written) / commits).collect());
+    let bytes = |usages: &[Usage]| {
+        let written: Option<Vec<f64>> = usages.iter().map(|u| Some(as_f64(u.written?) / commits)).collect();
+        written.map(median)
+    };
     let speed = |usages: &[Usage]| median(usages.iter().map(|u| commits / u.wall.as_secs_f64()).collect());
-    table.add(
-        "20-point commit: device bytes",
-        Show::Bytes,
-        bytes(&ours),
-        Some(bytes(&reference)),
-        "<= 4,500 B",
-    );
+    if let Some(written) = bytes(&ours) {
+        table.add("20-point commit: device bytes", Show::Bytes, written, bytes(&reference), "<= 4,500 B");
+    }
     table.add("20-point commit: commits", Show::PerSecond, speed(&ours), Some(speed(&reference)), "-");
 }
 
@@ -37,7 +36,7 @@ fn log_commits(place: &Path, round: u64) -> Usage {
     let handle = log::create(place);
     let now = log::now();
     let mut load = Load::new(round, now.mono_ms);
-    let usage = Usage::of(|| {
+    let usage = Usage::of(place, || {
         for _ in 0..COMMITS {
             log::store_batch(&handle, now.boot, &load.batch(POINTS));
         }
@@ -49,5 +48,5 @@ fn log_commits(place: &Path, round: u64) -> Usage {
 fn sqlite_commits(place: &Path, round: u64) -> Usage {
     let database = Sqlite::create(place);
     let mut load = Load::new(round, log::now().mono_ms);
-    Usage::of(|| database.store((0..COMMITS).map(|_| load.batch(POINTS))))
+    Usage::of(place, || database.store((0..COMMITS).map(|_| load.batch(POINTS))))
 }
