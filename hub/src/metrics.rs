@@ -39,6 +39,16 @@ impl MetricRow {
         }
     }
 
+    /// The value of a row that counts whole things.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "counters are whole and not negative"
+    )]
+    pub fn count(&self) -> u64 {
+        self.value as u64
+    }
+
     /// A gauge without labels.
     pub fn gauge(name: &str, help: &'static str, value: u64) -> MetricRow {
         MetricRow {

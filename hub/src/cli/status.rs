@@ -72,7 +72,10 @@ fn strip(status: &Status) -> String {
             "Hub".to_owned(),
             hub.to_owned(),
             format!("{} readings", thousands(status.intake.samples)),
-            format!("{} events since start", thousands(status.intake.events)),
+            match status.intake.events {
+                1 => "1 event since start".to_owned(),
+                events => format!("{} events since start", thousands(events)),
+            },
         ],
         [
             "Stored".to_owned(),
@@ -165,7 +168,7 @@ mod tests {
              Devices                \u{2192}  Hub                   \u{2192}  Stored\n\
              \u{25d0} some Silent             \u{25cf} Live                   \u{25cf} Pass\n\
              2 of 3 heard in 5 min     1,234 readings           1,250 records on flash\n\
-             12 series                 1 events since start     0 lost\n\n\
+             12 series                 1 event since start      0 lost\n\n\
              hub      hub_01\n\
              version  0.0.1\n\
              up       2 h 1 min\n\

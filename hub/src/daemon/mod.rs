@@ -54,6 +54,8 @@ enum Event {
 
 /// Runs the hub until it is told to stop or cannot go on. The error is one of the start.
 pub fn run(config: Config) -> Result<ExitCode, StartError> {
+    // Whatever a library creates is nobody else's to read.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKER_THREADS)
         .max_blocking_threads(BLOCKING_THREADS_MAX)

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hub_model::{ClockQuality, HubId, Ulid, UtcMs};
-use hub_store::{LogConfig, LogHandle, OpenContext, OpenError, Recovery};
+use hub_store::{LogConfig, LogHandle, OpenContext, OpenError, Reader, Recovery, SampleClass, SampleQuery};
 use southbound::mqtt::{Broker, BrokerHandle, ListenerConfig, MqttConfig, MqttLimits, Surroundings};
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -28,6 +28,9 @@ const FORGOTTEN_QUEUE: usize = 64;
 /// What the quota must hold beside blocks: two write-ahead files of 8 MiB, the tables around the blocks, the broker's
 /// sessions. Half of the smallest quota.
 const QUOTA_RESERVE_BYTES: u64 = 32 * 1024 * 1024;
+
+/// How far back the start looks for last values: about a block, some milliseconds.
+const RECALLED_RECORDS: u64 = 20_000;
 
 /// Why the hub does not start: what, why, what to do.
 #[derive(Debug, Error)]
@@ -93,14 +96,30 @@ pub(super) struct Parts {
 /// The broker, shared with the API, which reads its numbers until the stop takes it out.
 pub(super) type SharedBroker = Arc<Mutex<Option<BrokerHandle>>>;
 
-/// Starts everything. When it fails, what was started ends with the runtime.
+/// Starts everything. When it fails, the log is closed in order, and the rest ends with the runtime.
 pub(super) async fn start(config: Config) -> Result<(Parts, mpsc::Receiver<Ended>), StartError> {
     let clock = Clock::new();
-    let (supervisor, ended) = Supervisor::new(tokio::runtime::Handle::current());
     let (log, recovery) = open_log(&config.storage, clock).await?;
     tell_recovery(&config.storage.dir, &recovery);
+    let started = wire(config, clock, log.clone(), &recovery).await;
+    if started.is_err() {
+        let closed = tokio::task::spawn_blocking(move || log.close()).await;
+        if let Ok(Err(error)) = closed {
+            warn!(%error, "the telemetry log did not close in order");
+        }
+    }
+    started
+}
 
+async fn wire(
+    config: Config,
+    clock: Clock,
+    log: LogHandle,
+    recovery: &Recovery,
+) -> Result<(Parts, mpsc::Receiver<Ended>), StartError> {
+    let (supervisor, ended) = Supervisor::new(tokio::runtime::Handle::current());
     let registry = SharedRegistry::new(Registry::new(log.catalog(), Limits::default()));
+    recall(&registry, log.reader()).await;
     let mut watcher = clock_task::watcher(&clock, &registry);
     clock_task::observe(&mut watcher, &clock, &registry, &log).await.map_err(StartError::FirstRecord)?;
 
@@ -125,7 +144,7 @@ pub(super) async fn start(config: Config) -> Result<(Parts, mpsc::Receiver<Ended
 
     let listeners = listeners(&broker, web_address, &config.socket.path);
     let broker: SharedBroker = Arc::new(Mutex::new(Some(broker)));
-    let facts = facts(&config, &recovery, listeners);
+    let facts = facts(&config, recovery, listeners);
     let mut api = Api::new(facts, clock, log.clone(), registry.clone(), supervisor.clone());
     let (numbers, health) = (broker.clone(), broker.clone());
     api.metric_sources.push(Arc::new(move || broker_metrics(&numbers)));
@@ -137,6 +156,24 @@ pub(super) async fn start(config: Config) -> Result<(Parts, mpsc::Receiver<Ended
 
     tell_listening(&config, web_address);
     Ok((Parts { clock, log, broker, supervisor, socket: config.socket.path }, ended))
+}
+
+/// Fills in what devices said last before this start. What cannot be read is left out: queries will tell of it.
+async fn recall(registry: &SharedRegistry, reader: Reader) {
+    let filling = registry.clone();
+    let recalled = tokio::task::spawn_blocking(move || {
+        let ledger = reader.ledger().map(|ledger| ledger.classes).unwrap_or_default();
+        for class in [SampleClass::Bulk, SampleClass::Telemetry] {
+            let next = ledger.iter().find(|l| l.class == class.class()).map_or(0, |l| l.next);
+            let from_seq = next.saturating_sub(RECALLED_RECORDS);
+            let samples = reader.samples(&SampleQuery { class, from_seq, ..SampleQuery::default() });
+            let mut registry = filling.lock();
+            samples.flatten().for_each(|reading| registry.recall(&reading.sample));
+        }
+    });
+    if let Err(error) = recalled.await {
+        warn!(%error, "last values of the time before this start are not known");
+    }
 }
 
 /// Opening reads the whole write-ahead log, which is blocking work.

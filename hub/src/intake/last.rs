@@ -6,7 +6,7 @@ use hub_model::{BootStamp, Quality, Sample, Stamp, Value};
 /// Whoever wants them reads the log.
 pub const LAST_TEXT_BYTES_MAX: usize = 256;
 
-/// What a series said last, as far as it was heard since the hub started.
+/// What a series said last, as far as it was heard since the hub started or shortly before.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LastValue {
     /// When it was taken.

@@ -140,7 +140,16 @@ impl Registry {
         self.catalog.insert(definition);
     }
 
-    /// When a device was last heard, if since the hub started.
+    /// Takes in a reading of an earlier run, as the log has it, so that lists do not start empty. Oldest first.
+    pub fn recall(&mut self, sample: &Sample) {
+        let Some(series) = self.catalog.series(sample.series) else { return };
+        let (device, metric) = (series.key.device, series.key.metric.clone());
+        self.latest.entry(device).or_default().insert(metric, sample.series);
+        self.last.insert(sample.series, sample.into());
+        self.heard.insert(device, sample.received);
+    }
+
+    /// When a device was last heard, as far as known.
     pub fn heard(&self, device: DeviceId) -> Option<BootStamp> {
         self.heard.get(&device).copied()
     }

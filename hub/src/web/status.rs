@@ -71,7 +71,7 @@ pub struct IntakeStatus {
     pub events: u64,
     /// Resends recognised.
     pub duplicates: u64,
-    /// Refused for good.
+    /// Refused for good: messages, readings, connections, subscriptions.
     pub refused: u64,
 }
 
@@ -165,11 +165,17 @@ fn status_of(api: &Api) -> Result<Status, Problem> {
             samples: counts.samples,
             events: counts.events,
             duplicates: counts.duplicates,
-            refused: counts.refused.iter().sum(),
+            refused: counts.refused.iter().sum::<u64>() + refused_by_drivers(api),
         },
         storage,
         ledger,
     })
+}
+
+/// What the broker refused: connections, messages, readings, subscriptions.
+fn refused_by_drivers(api: &Api) -> u64 {
+    let rows = api.metric_sources.iter().flat_map(|source| source());
+    rows.filter(|row| row.name.contains("_refused_")).map(|row| row.count()).sum()
 }
 
 fn storage(api: &Api, ledger: &[ClassView]) -> StorageStatus {

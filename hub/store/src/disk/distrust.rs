@@ -7,17 +7,21 @@
 
 use std::io;
 
-use super::Disk;
+use super::{Disk, DiskFile};
 
 /// The name of the marker.
 pub(crate) const MARKER: &str = "sync-failed";
 const CHUNK: u64 = 256 * 1024;
 
-/// Leaves the marker; best effort, for the disk is failing.
-pub(crate) fn leave_marker(disk: &dyn Disk) {
-    if let Err(error) = disk.open(MARKER) {
+/// Syncs a file. When that fails, leaves the marker before it says so (best effort, for the disk is failing).
+pub(crate) fn sync(disk: &dyn Disk, file: &dyn DiskFile) -> io::Result<()> {
+    let synced = file.sync_data();
+    if synced.is_err()
+        && let Err(error) = disk.open(MARKER)
+    {
         tracing::error!(%error, "a sync failed, and the marker for the next start could not be left");
     }
+    synced
 }
 
 /// Writes anew what an earlier process could not sync, if it left the marker.
@@ -46,5 +50,5 @@ pub(crate) fn rewrite(disk: &dyn Disk, name: &str) -> io::Result<()> {
         file.write_at(at, &chunk)?;
         at += chunk.len() as u64;
     }
-    file.sync_data()
+    sync(disk, file.as_ref())
 }

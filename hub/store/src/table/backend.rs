@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use redb::StorageBackend;
 
-use crate::disk::DiskFile;
+use crate::disk::{Disk, DiskFile, distrust};
 
 /// A file that remembers whether a sync of it has failed.
 #[derive(Debug)]
 pub(super) struct FileBackend {
+    pub(super) disk: Arc<dyn Disk>,
     pub(super) file: Box<dyn DiskFile>,
     pub(super) sync_failed: Arc<AtomicBool>,
 }
@@ -29,7 +30,7 @@ impl StorageBackend for FileBackend {
     }
 
     fn sync_data(&self) -> Result<(), io::Error> {
-        let synced = self.file.sync_data();
+        let synced = distrust::sync(self.disk.as_ref(), self.file.as_ref());
         if synced.is_err() {
             self.sync_failed.store(true, Ordering::Relaxed);
         }

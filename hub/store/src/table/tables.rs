@@ -83,7 +83,7 @@ impl Tables {
 
     pub(crate) fn open(disk: Arc<dyn Disk>) -> Result<Tables, TableError> {
         let sync_failed = Arc::new(AtomicBool::new(false));
-        let db = open_database(disk.as_ref(), Self::FILE, &sync_failed)?;
+        let db = open_database(&disk, Self::FILE, &sync_failed)?;
         Ok(Tables { disk, name: Self::FILE, db: RwLock::new(Some(Arc::new(db))), sync_failed })
     }
 
@@ -102,11 +102,10 @@ impl Tables {
             }
         }
         if self.sync_failed.load(Ordering::Relaxed) {
-            distrust::leave_marker(self.disk.as_ref());
             distrust::rewrite(self.disk.as_ref(), self.name).map_err(io_error)?;
             self.sync_failed.store(false, Ordering::Relaxed);
         }
-        *slot = Some(Arc::new(open_database(self.disk.as_ref(), self.name, &self.sync_failed)?));
+        *slot = Some(Arc::new(open_database(&self.disk, self.name, &self.sync_failed)?));
         Ok(())
     }
 
@@ -292,12 +291,19 @@ impl Tables {
 }
 
 /// Opens a redb file, also one that makes redb panic.
-fn open_database(disk: &dyn Disk, name: &str, sync_failed: &Arc<AtomicBool>) -> Result<Database, TableError> {
+fn open_database(
+    disk: &Arc<dyn Disk>,
+    name: &str,
+    sync_failed: &Arc<AtomicBool>,
+) -> Result<Database, TableError> {
     let file = disk.open(name).and_then(|file| disk.sync_dir().map(|()| file)).map_err(io_error)?;
     // A killed process may have left its last commit in the page cache only. WAL files are reused on the word of these
     // tables, so what is read here must be on flash first.
-    file.sync_data().map_err(io_error)?;
-    let backend = FileBackend { file, sync_failed: Arc::clone(sync_failed) };
+    if let Err(error) = distrust::sync(disk.as_ref(), file.as_ref()) {
+        sync_failed.store(true, Ordering::Relaxed);
+        return Err(io_error(error));
+    }
+    let backend = FileBackend { disk: Arc::clone(disk), file, sync_failed: Arc::clone(sync_failed) };
     let open = || redb::Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(backend);
     let opened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(open));
     Ok(opened.map_err(|_| TableError::Panicked)??)

@@ -13,7 +13,7 @@ use super::frame::{FrameRef, read_frame};
 use super::header::FileHeader;
 use super::writer::{FileState, Sealed, Wal, WalConfig, WalFile, name_number};
 use super::{PAGE, pages};
-use crate::disk::Disk;
+use crate::disk::{Disk, distrust};
 use crate::field::Reader;
 
 /// What reading the files found, besides the commits it handed on.
@@ -56,7 +56,7 @@ pub(crate) fn recover(
     for (order, candidate) in candidates.into_iter().enumerate() {
         let Candidate { mut file, generation: file_generation, header_damaged } = candidate;
         // A killed process may have left its last commit in the page cache only; what is handed on counts as stored.
-        file.handle.sync_data()?;
+        distrust::sync(disk.as_ref(), file.handle.as_ref())?;
         let bytes = read_all(&file)?;
         let mut reading =
             FileReading { config: &config, generation: file_generation, last: number, upto: [0; 7] };

@@ -157,7 +157,9 @@ impl Wal {
         self.current = Some((at, PAGE as u64));
         // Synced before the first commit: a header that is torn then means that nothing of this use was acknowledged.
         let handle = &self.files[at].handle;
-        if let Err(e) = handle.write_at(0, &page).and_then(|()| handle.sync_data()) {
+        if let Err(e) =
+            handle.write_at(0, &page).and_then(|()| distrust::sync(self.disk.as_ref(), handle.as_ref()))
+        {
             self.fail_current();
             return Err(e.into());
         }
@@ -195,7 +197,11 @@ impl Wal {
         buffer.extend_from_slice(frames);
         buffer.resize(len, 0);
         let file = &mut self.files[at];
-        if let Err(e) = file.handle.write_at(position, &buffer).and_then(|()| file.handle.sync_data()) {
+        if let Err(e) = file
+            .handle
+            .write_at(position, &buffer)
+            .and_then(|()| distrust::sync(self.disk.as_ref(), file.handle.as_ref()))
+        {
             self.fail_current();
             return Err(e.into());
         }
@@ -232,7 +238,6 @@ impl Wal {
     }
 
     fn fail_current(&mut self) {
-        distrust::leave_marker(self.disk.as_ref());
         if let Some((at, _)) = self.current.take()
             && let FileState::Used { failed, .. } = &mut self.files[at].state
         {
