@@ -40,8 +40,8 @@ begin_stages "$target/test-logs"
 must prepare "install what the tests need" tests/scripts/prepare.sh
 stage format "cargo fmt --check" cargo fmt --all --check || true
 stage sources "licences, sources, banned crates, duplicates" python3 tests/scripts/check_dependencies.py || true
-must clippy "clippy on all targets, warnings are errors" \
-    cargo clippy --workspace --all-targets --locked -- -D warnings
+stage clippy "clippy on all targets, warnings are errors" \
+    cargo clippy --workspace --all-targets --locked -- -D warnings || true
 must build "test binaries and relais-hub" \
     cargo build --workspace --all-targets --profile test --locked
 stage unit "unit and property tests, dependency arrows" unit_tests || true
