@@ -149,7 +149,7 @@ mod tests {
             "time": "2026-11-22T03:00:00.000Z", "clock": "holdover", "uptime_s": 7_260, "started_clean": true,
             "listeners": [{ "kind": "mqtt", "address": "127.0.0.1:1883" }],
             "devices": { "known": 3, "heard_5m": 2, "series": 12 },
-            "intake": { "messages": 5, "samples": 1_234, "events": 1, "duplicates": 0, "refused": 0 },
+            "intake": { "messages": 5, "samples": 1_234, "events": 2, "duplicates": 0, "refused": 0 },
             "storage": {
                 "dir": "/var/lib/relais-hub", "used_bytes": 20_971_520_u64, "quota_bytes": 8_589_934_592_u64,
                 "stored": 1_250, "pending_bytes": 0, "lost": 0, "balanced": true, "epoch": "00"
@@ -168,7 +168,7 @@ mod tests {
              Devices                \u{2192}  Hub                   \u{2192}  Stored\n\
              \u{25d0} some Silent             \u{25cf} Live                   \u{25cf} Pass\n\
              2 of 3 heard in 5 min     1,234 readings           1,250 records on flash\n\
-             12 series                 1 event since start      0 lost\n\n\
+             12 series                 2 events since start     0 lost\n\n\
              hub      hub_01\n\
              version  0.0.1\n\
              up       2 h 1 min\n\
