@@ -18,6 +18,11 @@ pub trait Disk: Debug + Send + Sync + 'static {
     fn list(&self) -> io::Result<Vec<String>>;
     /// Opens a file for reading and writing, and makes it when missing.
     fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>>;
+    /// [`Disk::open`] for a file whose writes are whole pages at page offsets: they go past the page cache where the file
+    /// system can do that.
+    fn open_direct(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        self.open(name)
+    }
     /// Takes a file's name away.
     fn remove(&self, name: &str) -> io::Result<()>;
     /// Gives a file another name, replacing what had it.

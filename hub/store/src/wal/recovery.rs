@@ -91,7 +91,7 @@ fn candidates(disk: &Arc<dyn Disk>, config: &WalConfig) -> io::Result<(Vec<Candi
         if name_number(&name).is_none() {
             continue;
         }
-        let handle = disk.open(&name)?;
+        let handle = disk.open_direct(&name)?;
         let len = handle.size()?;
         let file = WalFile { name, len, handle, state: FileState::Free };
         let mut page = vec![0; PAGE.min(usize::try_from(len).unwrap_or(PAGE))];

@@ -262,7 +262,7 @@ impl Wal {
         const CHUNK: usize = 64 * 1024;
         let name = file_name(self.next_name);
         self.next_name += 1;
-        let handle = self.disk.open(&name)?;
+        let handle = self.disk.open_direct(&name)?;
         let filled = fill(handle.as_ref(), self.config.file_bytes, CHUNK).and_then(|()| self.disk.sync_dir());
         if let Err(error) = filled {
             drop(handle);
