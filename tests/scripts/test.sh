@@ -41,7 +41,7 @@ must prepare "install what the tests need" tests/scripts/prepare.sh
 stage format "cargo fmt --check" cargo fmt --all --check || true
 stage sources "licences, sources, banned crates, duplicates" python3 tests/scripts/check_dependencies.py || true
 stage clippy "clippy on all targets, warnings are errors" \
-    cargo clippy --workspace --all-targets --locked -- -D warnings || true
+    cargo clippy --workspace --all-targets --locked --keep-going -- -D warnings || true
 must build "test binaries and relais-hub" \
     cargo build --workspace --all-targets --profile test --locked
 stage unit "unit and property tests, dependency arrows" unit_tests || true
