@@ -17,6 +17,8 @@ pub mod fuzz;
 mod handle;
 mod ledger;
 mod log;
+#[cfg(test)]
+mod log_test;
 mod open;
 mod reader;
 mod record;

@@ -1,0 +1,150 @@
+//! The log with its threads, on real files.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use hub_model::{BootId, BootStamp, Class, HubId, Sample, SeriesId, Value};
+use hub_store::{
+    Append, AppendError, LogConfig, LogHandle, OpenContext, OpenError, Record, Recovery, RefusedAppend,
+    Urgency,
+};
+
+/// A folder of its own, removed at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("hub-store-{name}-{}", std::process::id()));
+        if path.exists() {
+            std::fs::remove_dir_all(&path).expect("an old folder goes");
+        }
+        Folder(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            eprintln!("{} stays: {error}", self.0.display());
+        }
+    }
+}
+
+/// A clock that moves a millisecond each time it is asked, so that no test waits for a real one.
+fn clock(start_ms: u64) -> Arc<dyn Fn() -> BootStamp + Send + Sync> {
+    let ticks = AtomicU64::new(start_ms);
+    Arc::new(move || BootStamp {
+        boot: BootId::from_bytes([1; 16]),
+        mono_ms: ticks.fetch_add(1, Ordering::Relaxed),
+    })
+}
+
+fn open(folder: &Folder, config: LogConfig) -> Result<(LogHandle, Recovery), OpenError> {
+    let clock = clock(1000);
+    let context = OpenContext { hub: HubId::from_bytes([9; 16]), now: clock(), seed: [7; 32] };
+    hub_store::open(&folder.0, config, &context, clock)
+}
+
+fn batch(caller: u64, n: u64, urgency: Urgency) -> Append {
+    let now = BootStamp { boot: BootId::from_bytes([1; 16]), mono_ms: n };
+    let series = SeriesId(u32::try_from(caller).expect("few callers"));
+    let sample = |i| Sample::observed(series, now, Value::U64(n * 100 + i));
+    Append { samples: (0..50).map(sample).collect(), urgency, ..Append::default() }
+}
+
+fn stored(log: &LogHandle) -> Vec<(u32, u64)> {
+    let value = |record: Record| match record {
+        Record::Sample(Sample { series, value: Some(Value::U64(n)), .. }) => (series.0, n),
+        other => panic!("not of this test: {other:?}"),
+    };
+    log.reader().records(Class::Telemetry, 0).map(|r| value(r.expect("it reads").1)).collect()
+}
+
+#[test]
+fn many_callers_store_through_many_seals_and_all_of_it_is_there_after_a_restart() {
+    const CALLERS: u64 = 6;
+    const BATCHES: u64 = 120;
+    let folder = Folder::new("callers");
+    // Small files: each is used many times over, and appends wait for seals.
+    let config = LogConfig { wal_file_bytes: 256 * 1024, ..LogConfig::default() };
+    let (log, _) = open(&folder, config).expect("it opens");
+    std::thread::scope(|scope| {
+        for caller in 0..CALLERS {
+            let log = &log;
+            scope.spawn(move || {
+                for n in 0..BATCHES {
+                    let urgency = if n % 7 == 0 { Urgency::Publisher } else { Urgency::Now };
+                    let receipt = log.append_blocking(batch(caller, n, urgency)).expect("it is taken");
+                    assert!(!receipt.wait().expect("it is stored").duplicate);
+                }
+            });
+        }
+    });
+    log.close().expect("it closes");
+    assert_eq!(log.append_blocking(batch(0, 0, Urgency::Now)).err(), Some(AppendError::Closed));
+    drop(log);
+    let (log, recovery) = open(&folder, config).expect("it opens again");
+    assert!(recovery.clean && recovery.lost.is_empty(), "{recovery:?}");
+    let all = stored(&log);
+    for caller in 0..CALLERS {
+        let of_caller: Vec<u64> =
+            all.iter().filter(|(series, _)| u64::from(*series) == caller).map(|(_, n)| *n).collect();
+        let sent: Vec<u64> = (0..BATCHES).flat_map(|n| (0..50).map(move |i| n * 100 + i)).collect();
+        assert_eq!(of_caller, sent, "in the order of its calls");
+    }
+    assert!(log.reader().ledger().expect("it reads").classes.iter().all(|c| c.balanced()));
+}
+
+#[test]
+fn readers_see_every_record_once_while_seals_go_on() {
+    let folder = Folder::new("readers");
+    let config = LogConfig { wal_file_bytes: 256 * 1024, ..LogConfig::default() };
+    let (log, _) = open(&folder, config).expect("it opens");
+    std::thread::scope(|scope| {
+        let writing = scope.spawn(|| {
+            for n in 0..400 {
+                let receipt = log.append_blocking(batch(1, n, Urgency::Now)).expect("it is taken");
+                receipt.wait().expect("it is stored");
+            }
+        });
+        while !writing.is_finished() {
+            let numbers: Vec<u64> =
+                log.reader().records(Class::Telemetry, 0).map(|r| r.expect("it reads").0).collect();
+            assert!(numbers.iter().copied().eq(0..numbers.len() as u64), "dense, in order, each once");
+            let ledger = log.reader().ledger().expect("it reads");
+            assert!(ledger.classes.iter().all(|c| c.balanced()), "{ledger:?}");
+        }
+    });
+    assert!(log.stats().seals > 0, "seals went on meanwhile");
+    log.close().expect("it closes");
+}
+
+#[test]
+fn a_lazy_append_is_stored_by_closing_and_a_second_process_is_refused() {
+    let folder = Folder::new("lazy");
+    let (log, _) = open(&folder, LogConfig::default()).expect("it opens");
+    assert!(matches!(open(&folder, LogConfig::default()), Err(OpenError::Locked { .. })));
+    let receipt = log.append_blocking(batch(1, 1, Urgency::Lazy)).expect("it is taken");
+    log.close().expect("it closes");
+    receipt.wait().expect("closing stores what waits");
+    drop(log);
+    let (log, _) = open(&folder, LogConfig::default()).expect("it opens again");
+    assert_eq!(stored(&log).len(), 50);
+    log.close().expect("it closes");
+}
+
+#[test]
+fn an_append_beyond_a_commit_is_refused_and_the_next_is_taken() {
+    let folder = Folder::new("large");
+    let config =
+        LogConfig { wal_file_bytes: 256 * 1024, seal_after: Duration::from_secs(1), ..LogConfig::default() };
+    let (log, _) = open(&folder, config).expect("it opens");
+    let mut large = batch(1, 1, Urgency::Now);
+    large.samples = std::iter::repeat_n(large.samples[0].clone(), 10_000).collect();
+    let refused = log.append_blocking(large).err();
+    assert!(matches!(refused, Some(AppendError::Refused(RefusedAppend::TooLarge { .. }))), "{refused:?}");
+    log.append_blocking(batch(1, 2, Urgency::Now)).expect("it is taken").wait().expect("it is stored");
+    log.close().expect("it closes");
+}
