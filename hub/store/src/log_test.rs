@@ -50,7 +50,9 @@ fn seal_all(log: &mut Log, now: BootStamp) {
 fn values(log: &Log) -> Vec<u64> {
     let value = |record: Record| match record {
         Record::Sample(Sample { value: Some(Value::U64(n)), .. }) => n,
-        other => panic!("not a sample of these tests: {other:?}"),
+        other @ (Record::Sample(_) | Record::Event(_) | Record::Definition(_)) => {
+            panic!("not a sample of these tests: {other:?}")
+        }
     };
     let reader = Reader::new(log.shared());
     reader.records(Class::Telemetry, 0).map(|item| value(item.expect("it reads").1)).collect()

@@ -57,7 +57,9 @@ fn batch(caller: u64, n: u64, urgency: Urgency) -> Append {
 fn stored(log: &LogHandle) -> Vec<(u32, u64)> {
     let value = |record: Record| match record {
         Record::Sample(Sample { series, value: Some(Value::U64(n)), .. }) => (series.0, n),
-        other => panic!("not of this test: {other:?}"),
+        other @ (Record::Sample(_) | Record::Event(_) | Record::Definition(_)) => {
+            panic!("not of this test: {other:?}")
+        }
     };
     log.reader().records(Class::Telemetry, 0).map(|r| value(r.expect("it reads").1)).collect()
 }
