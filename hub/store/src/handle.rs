@@ -132,8 +132,8 @@ impl LogHandle {
         let (fatal_out, fatal) = watch::channel(None);
         let room = Arc::new(Semaphore::new(WAITING_UNITS));
         let sealer = {
-            let (shared, inbox, quota) = (Arc::clone(&shared), inbox.clone(), config.quota_bytes);
-            spawn("log-sealer", move || run_sealer(&shared, &plans_in, &inbox, quota))?
+            let (shared, inbox, fatal) = (Arc::clone(&shared), inbox.clone(), fatal_out.clone());
+            spawn("log-sealer", move || run_sealer(&shared, &plans_in, &inbox, config.quota_bytes, &fatal))?
         };
         let writer = {
             let writer = Writer::new(log, plans, clock, fatal_out, Arc::clone(&room));

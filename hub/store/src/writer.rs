@@ -17,6 +17,8 @@ use crate::wal::group::GroupCommit;
 
 /// After a commit or seal that failed, it is tried again this much later.
 const RETRY: Duration = Duration::from_secs(1);
+/// A closing log waits this many times [`RETRY`] for its last commit.
+const CLOSE_ATTEMPTS: u32 = 5;
 /// How often the writer looks up when nothing is due.
 const IDLE: Duration = Duration::from_secs(60);
 
@@ -123,7 +125,7 @@ impl Writer {
         match end {
             End::Abandoned => {}
             End::Closed(done) => {
-                let result = self.close();
+                let result = self.close(messages);
                 if done.send(result).is_err() {
                     tracing::warn!("nobody waited for the log to close");
                 }
@@ -258,16 +260,44 @@ impl Writer {
         }
     }
 
-    fn close(mut self) -> Result<(), String> {
-        let now = (self.clock)();
-        while let Some(Message::Append { append, done, room }) = self.backlog.pop_front() {
-            if !self.log.admits(append.weight()) {
-                self.log.commit(now).map_err(|e| e.to_string())?;
+    fn close(mut self, messages: &Receiver<Message>) -> Result<(), String> {
+        loop {
+            let mut waiting = std::mem::take(&mut self.backlog);
+            while let Some(Message::Append { append, done, room }) = waiting.pop_front() {
+                if self.log.admits(append.weight()) {
+                    self.stage(&append, done, room);
+                } else {
+                    waiting.push_front(Message::Append { append, done, room });
+                    break;
+                }
             }
-            self.stage(&append, done, room);
+            self.backlog = waiting;
+            if self.backlog.is_empty() {
+                self.log.stage_close((self.clock)());
+            }
+            self.commit_at_end(messages)?;
+            if self.backlog.is_empty() {
+                return Ok(());
+            }
         }
-        self.log.stage_close(now);
-        self.log.commit(now).map_err(|e| e.to_string())?;
+    }
+
+    /// A last commit may have to wait for the sealer to make room.
+    fn commit_at_end(&mut self, messages: &Receiver<Message>) -> Result<(), String> {
+        let mut attempts = 0;
+        while let Err(error) = self.log.commit((self.clock)()) {
+            attempts += 1;
+            if attempts > CLOSE_ATTEMPTS {
+                return Err(error.to_string());
+            }
+            self.plan_seal(true);
+            match messages.recv_timeout(RETRY) {
+                Ok(Message::Sealed(plan)) => self.log.sealed(&plan, (self.clock)().mono_ms),
+                // Too late to be taken: their callers hear that the log is closed.
+                Ok(Message::Append { .. } | Message::Forget(_) | Message::Close(_) | Message::Abandon)
+                | Err(_) => {}
+            }
+        }
         for waiter in self.waiters.drain(..) {
             answer(waiter.done, Ok(waiter.stored));
         }
@@ -282,8 +312,22 @@ fn answer(done: oneshot::Sender<Result<Stored, AppendError>>, result: Result<Sto
     }
 }
 
-/// Writes plans until the writer is gone, and keeps the tables within their quota.
+/// Runs the sealer. A panic is told through `fatal`: without a sealer the WAL fills and nothing is stored any more.
 pub(crate) fn run_sealer(
+    shared: &Arc<Shared>,
+    plans: &Receiver<Box<SealPlan>>,
+    inbox: &SyncSender<Message>,
+    quota_bytes: u64,
+    fatal: &watch::Sender<Option<String>>,
+) {
+    let work = || write_plans(shared, plans, inbox, quota_bytes);
+    if std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_err() {
+        fatal.send_replace(Some("the log's sealer panicked".to_owned()));
+    }
+}
+
+/// Writes plans until the writer is gone, and keeps the tables within their quota.
+fn write_plans(
     shared: &Arc<Shared>,
     plans: &Receiver<Box<SealPlan>>,
     inbox: &SyncSender<Message>,
