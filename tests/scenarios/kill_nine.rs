@@ -9,11 +9,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
-use site_tests::{Hub, LedgerRow, Process, Random, Reading, paho_script, pause, report};
+use site_tests::{Hub, LedgerRow, Process, Random, Reading, eventually, paho_script, pause, report};
 
 const PUBLISHERS: u32 = 4;
 /// Messages per second and publisher: 500 in all.
 const RATE: u32 = 125;
+/// For four interpreters to start on a busy machine.
+const START_DEADLINE: Duration = Duration::from_secs(30);
 /// For the last resends, which wait for paho's own timers.
 const FINISH_DEADLINE: Duration = Duration::from_secs(90);
 
@@ -35,6 +37,14 @@ impl Publisher {
         let output = hub.place().file(&format!("publisher-{number}.log"));
         let process = Process::start(&device, &mut command, &output);
         Publisher { number, device, log, process }
+    }
+
+    /// Waits until it is connected: the first connect is not what paho repeats by itself.
+    fn is_connected(&self) {
+        eventually(START_DEADLINE, &format!("{} to connect", self.device), || {
+            let said = self.process.log();
+            if said.contains("connected") { Ok(()) } else { Err(said) }
+        });
     }
 
     /// Lets it finish: everything it published is acknowledged when this returns.
@@ -118,6 +128,7 @@ fn what_was_acknowledged_is_there_once_after_every_kill() {
     println!("seed {seed}, {kills} kills");
     let mut hub = Hub::start("kill-nine");
     let mut publishers: Vec<Publisher> = (0..PUBLISHERS).map(|n| Publisher::start(&hub, n)).collect();
+    publishers.iter().for_each(Publisher::is_connected);
 
     let mut random = Random::new(seed);
     // The resends recognised by each run of the hub, up to shortly before its end.
