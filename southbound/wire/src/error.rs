@@ -15,6 +15,9 @@ pub enum TopicError {
     /// The metric level is not a metric name.
     #[error("topic's metric level is not a metric name")]
     Metric(#[source] MetricNameError),
+    /// The metric level is `ts`, which is the time wherever readings stand in an object.
+    #[error("metric name `ts` is reserved: it is the time of an object of metrics")]
+    ReservedMetric,
     /// What follows the device is none of the known kinds.
     #[error(
         "topic's part after the device is none of telemetry, event, state, desired, command, result, hello"
@@ -28,6 +31,7 @@ impl TopicError {
         match self {
             TopicError::Device(_) => "topic-device",
             TopicError::Metric(_) => "topic-metric",
+            TopicError::ReservedMetric => "topic-metric-reserved",
             TopicError::Kind => "topic-kind",
         }
     }

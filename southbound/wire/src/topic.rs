@@ -21,7 +21,7 @@ pub struct NativeTopic {
 pub enum TopicKind {
     /// `…/telemetry`: an object of metrics, or an array of such.
     Telemetry,
-    /// `…/telemetry/{metric}`: one scalar.
+    /// `…/telemetry/{metric}`: one scalar. The metric is not `ts`.
     TelemetryMetric(MetricName),
     /// `…/event`.
     Event,
@@ -87,6 +87,7 @@ fn parse_kind(rest: &str) -> Result<TopicKind, TopicError> {
     };
     match (first, rest) {
         ("telemetry", None) => Ok(TopicKind::Telemetry),
+        ("telemetry", Some("ts")) => Err(TopicError::ReservedMetric),
         ("telemetry", Some(metric)) => {
             Ok(TopicKind::TelemetryMetric(metric.parse().map_err(TopicError::Metric)?))
         }
@@ -147,6 +148,8 @@ mod tests {
             assert_eq!(kind(rest), Err(TopicError::Kind), "{rest}");
         }
         assert!(matches!(kind("telemetry/"), Err(TopicError::Metric(_))));
+        assert_eq!(kind("telemetry/ts"), Err(TopicError::ReservedMetric));
+        assert!(kind("telemetry/ts2").is_ok());
         assert!(matches!(kind("telemetry/a/b"), Err(TopicError::Metric(_))));
         assert!(matches!(parse_topic("relais/v1/Boiler/event"), Err(TopicError::Device(_))));
         assert!(matches!(parse_topic("relais/v1/"), Err(TopicError::Device(_))));
