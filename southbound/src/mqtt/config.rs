@@ -33,8 +33,8 @@ pub struct MqttLimits {
     pub connections_per_address_max: usize,
     /// From accept to a complete CONNECT; slower clients are closed.
     pub connect_timeout: Duration,
-    /// Longest payload; the longest packet is this and 64 KiB + 512 bytes of topic and header. Longer packets end the
-    /// connection. At most 512 KiB, or a single message would not fit the bus.
+    /// Longest payload, on every topic; longer ones are refused. The longest packet is this and 64 KiB + 512 bytes of
+    /// topic and header. Longer packets end the connection. At most 512 KiB, or a single message would not fit the bus.
     pub payload_bytes_max: usize,
     /// Persistent sessions kept; further ones are refused.
     pub sessions_max: usize,

@@ -38,10 +38,10 @@ pub(crate) fn route(role: Role, publish: &Publish, limits: &Limits) -> Route {
     }
     let native = match parse_topic(topic) {
         Ok(Some(native)) => native,
-        Ok(None) => return Route::Broker,
+        Ok(None) => return brokered(publish, limits),
         Err(error) => return refused(error.reason(), 0x90, with_source(&error)),
     };
-    let Some(kind) = native.kind.ingest() else { return Route::Broker };
+    let Some(kind) = native.kind.ingest() else { return brokered(publish, limits) };
     match decode(kind, &publish.payload, limits) {
         Ok(decoded) => {
             Route::Ingest { device: native.device, message: decoded.message, refused: decoded.refused }
@@ -53,6 +53,16 @@ pub(crate) fn route(role: Role, publish: &Publish, limits: &Limits) -> Route {
             Route::Refused(Refusal { reason, code: 0x99, text: text.into(), readings })
         }
     }
+}
+
+/// The bound on payloads is the same as for messages that are stored.
+fn brokered(publish: &Publish, limits: &Limits) -> Route {
+    let (found, allowed) = (publish.payload.len(), limits.payload_bytes_max);
+    if found <= allowed {
+        return Route::Broker;
+    }
+    let error = PayloadError::TooLong { found, allowed };
+    refused(error.reason(), 0x99, error.to_string().into())
 }
 
 fn refused(reason: &'static str, code: u8, text: Box<str>) -> Route {
@@ -110,8 +120,25 @@ mod tests {
         assert_eq!(refusal("a/b", ""), ("not-authorized", 0x87));
         assert_eq!(refusal("relais/v1/Boiler/telemetry", "{}"), ("topic-device", 0x90));
         assert_eq!(refusal("relais/v1/a/else", "{}"), ("topic-kind", 0x90));
+        assert_eq!(refusal("relais/v1/a/telemetry/ts", "1"), ("topic-metric-reserved", 0x90));
         assert_eq!(refusal("relais/v1/a/telemetry", "{"), ("not-json", 0x99));
         assert_eq!(refusal("relais/v1/a/telemetry", "{\"x\":[]}"), ("every-reading-refused", 0x99));
+    }
+
+    #[test]
+    fn the_payload_bound_holds_on_every_topic() {
+        let limits = Limits { payload_bytes_max: 3, ..Limits::default() };
+        for topic in ["state", "desired", "hello", "command/open/7", "result/7", "telemetry", "event"] {
+            let topic = format!("relais/v1/a/{topic}");
+            let Route::Refused(refusal) = route(Role::Anonymous, &publish(&topic, "1234"), &limits) else {
+                panic!("{topic}")
+            };
+            assert_eq!((refusal.reason, refusal.code), ("payload-too-long", 0x99), "{topic}");
+        }
+        assert!(matches!(
+            route(Role::Anonymous, &publish("relais/v1/a/state", "123"), &limits),
+            Route::Broker
+        ));
     }
 
     #[test]
