@@ -14,7 +14,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use super::access;
 use super::config::{ListenerConfig, MqttConfig, MqttLimits};
 use super::fanout::{Bus, Fanout};
-use super::listener::{self, Admission};
+use super::listener::{self, Admission, Door};
 use super::metrics::{MetricRow, Metrics};
 use super::registry::Registry;
 use super::session_store::{SessionStore, SessionStoreError};
@@ -81,14 +81,13 @@ pub enum StartError {
         /// The listener's address.
         address: SocketAddr,
     },
-    /// An address that cannot be listened on.
-    #[error("address {address} cannot be listened on")]
+    /// An address that cannot be listened on. People read this line alone, so it has its cause in it.
+    #[error("address {address} cannot be listened on: {cause}{}", advice(cause))]
     Bind {
         /// The listener's address.
         address: SocketAddr,
         /// Why not.
-        #[source]
-        source: io::Error,
+        cause: io::Error,
     },
     /// A limit that cannot work.
     #[error("payload_bytes_max is {found}, at most 524288 fits the bus")]
@@ -97,13 +96,12 @@ pub enum StartError {
         found: usize,
     },
     /// The session file cannot be opened, nor a fresh one made.
-    #[error("session file in {dir} cannot be opened")]
+    #[error("session file in {dir} cannot be opened: {cause}")]
     Sessions {
         /// Its directory.
         dir: PathBuf,
         /// Why not.
-        #[source]
-        source: SessionStoreError,
+        cause: SessionStoreError,
     },
     /// The system gives no random numbers.
     #[error("no random numbers: {cause}")]
@@ -111,6 +109,20 @@ pub enum StartError {
         /// What it said.
         cause: String,
     },
+}
+
+/// What to do about an address that cannot be listened on.
+fn advice(cause: &io::Error) -> &'static str {
+    let is = |kind| cause.kind() == kind;
+    if is(io::ErrorKind::AddrInUse) {
+        "; another MQTT broker may be running here: stop it, or choose another port under [[mqtt.listener]]"
+    } else if is(io::ErrorKind::AddrNotAvailable) {
+        "; no interface of this machine has it: choose another address under [[mqtt.listener]]"
+    } else if is(io::ErrorKind::PermissionDenied) {
+        "; ports below 1024 need a privilege: choose another port under [[mqtt.listener]]"
+    } else {
+        ""
+    }
 }
 
 /// The running broker. Dropped, it closes all connections at once.
@@ -156,7 +168,8 @@ impl Broker {
             tracing::info!(%address, anonymous, "listening for MQTT");
             addresses.push(address);
             let tasks = Arc::clone(&around.tasks);
-            let task = listener::listen(listener, anonymous, Arc::clone(&shared), tasks, phases.clone());
+            let task =
+                listener::listen(listener, Door::new(anonymous), Arc::clone(&shared), tasks, phases.clone());
             around.tasks.spawn("mqtt-listener", Box::pin(task));
         }
         Ok(BrokerHandle { shared, phase, addresses })
@@ -174,7 +187,7 @@ fn check(config: &MqttConfig) -> Result<(), StartError> {
 }
 
 async fn bind(listener: &ListenerConfig) -> Result<(TcpListener, SocketAddr), StartError> {
-    let fault = |source| StartError::Bind { address: listener.address, source };
+    let fault = |cause| StartError::Bind { address: listener.address, cause };
     let socket = TcpListener::bind(listener.address).await.map_err(fault)?;
     let address = socket.local_addr().map_err(fault)?;
     Ok((socket, address))
@@ -188,7 +201,7 @@ async fn open_registry(
     let (dir, counted) = (config.dir.clone(), Arc::clone(metrics));
     let opened = tokio::task::spawn_blocking(move || SessionStore::open(&dir, counted)).await;
     let opened = opened.unwrap_or_else(|panic| Err(SessionStoreError::new(panic)));
-    let fault = |source| StartError::Sessions { dir: config.dir.clone(), source };
+    let fault = |cause| StartError::Sessions { dir: config.dir.clone(), cause };
     let (store, found) = opened.map_err(fault)?;
     let clock = Arc::clone(&around.clock);
     Ok(Arc::new(Registry::new(store, found, config.limits, Arc::clone(metrics), clock)))

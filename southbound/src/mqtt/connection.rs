@@ -22,6 +22,8 @@ use super::access::Role;
 use super::broker::{Phase, Shared};
 use super::codec::{Publish, Version, decode};
 use super::handshake::Opened;
+use super::listener::Door;
+use super::log_quota::Shown;
 use super::message::Message;
 use super::registry::Claim;
 use super::session::{Delivered, Ending, Outcome, Session};
@@ -37,6 +39,7 @@ const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
 /// See the module.
 pub(crate) struct Connection {
     shared: Arc<Shared>,
+    door: Arc<Door>,
     stream: TcpStream,
     claim: Claim,
     role: Role,
@@ -93,6 +96,7 @@ enum Event {
 impl Connection {
     pub(crate) fn new(
         shared: Arc<Shared>,
+        door: Arc<Door>,
         stream: TcpStream,
         opened: Opened,
         phase: watch::Receiver<Phase>,
@@ -102,6 +106,7 @@ impl Connection {
         Connection {
             session: Session::new(&connect, now),
             shared,
+            door,
             stream,
             claim: opened.claim,
             role: opened.role,
@@ -131,13 +136,18 @@ impl Connection {
     }
 
     fn log_end(&self, ending: Ending) {
-        let (client, reason) = (self.claim.client(), ending.reason);
-        if reason == "qos2-not-supported" {
+        let (client, reason) = (Shown(self.claim.client()), ending.reason);
+        if reason == "qos2-not-supported" && self.may_warn() {
             // 3.1.1 cannot tell the client, so its owner has to read it here.
-            tracing::warn!(client, "client publishes at QoS 2, which is not supported yet; set it to QoS 1");
+            tracing::warn!(?client, "client publishes at QoS 2, which is not supported yet; set it to QoS 1");
         } else {
-            tracing::debug!(client, reason, "connection ended");
+            tracing::debug!(?client, reason, "connection ended");
         }
+    }
+
+    /// Whether the listener's quota has room for a line that the client caused.
+    fn may_warn(&self) -> bool {
+        self.door.log.refusals.admits(self.shared.clock.instant())
     }
 
     /// Does what can be done, writes, and waits for the next event.

@@ -1,6 +1,7 @@
 //! Accepts connections, within bounds.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use tokio::sync::watch;
 use super::broker::{Phase, Shared};
 use super::connection::Connection;
 use super::handshake;
+use super::log_quota::{ListenerLog, WINDOW};
 use super::metrics::Metrics;
 use crate::tasks::Spawn;
 
@@ -77,29 +79,63 @@ impl Drop for Admitted {
     }
 }
 
+/// What all connections of one listener have in common.
+pub(crate) struct Door {
+    /// Whether clients without credentials are let in.
+    pub(crate) anonymous: bool,
+    pub(crate) log: ListenerLog,
+}
+
+impl Door {
+    pub(crate) fn new(anonymous: bool) -> Arc<Door> {
+        Arc::new(Door { anonymous, log: ListenerLog::new() })
+    }
+}
+
+/// What a [`TcpListener`] does; another one fails as told.
+pub(crate) trait Accept: Send {
+    /// The next connection. Cancel-safe.
+    fn accept(&self) -> impl Future<Output = io::Result<(TcpStream, SocketAddr)>> + Send;
+}
+
+impl Accept for TcpListener {
+    fn accept(&self) -> impl Future<Output = io::Result<(TcpStream, SocketAddr)>> + Send {
+        TcpListener::accept(self)
+    }
+}
+
 /// Accepts on one port until the broker stops accepting.
 pub(crate) async fn listen(
-    listener: TcpListener,
-    anonymous: bool,
+    listener: impl Accept,
+    door: Arc<Door>,
     shared: Arc<Shared>,
     tasks: Arc<dyn Spawn>,
     mut phase: watch::Receiver<Phase>,
 ) {
+    let mut tick = tokio::time::interval(WINDOW);
+    // The first one would come at once, when there is nothing to sum up.
+    tick.reset();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             changed = phase.changed() => {
                 if changed.is_err() || *phase.borrow() > Phase::Running {
-                    return;
+                    return door.log.sum_up();
                 }
+                continue;
+            }
+            _ = tick.tick() => {
+                door.log.sum_up();
                 continue;
             }
         };
         match accepted {
-            Ok((stream, peer)) => admit(stream, peer, anonymous, &shared, &tasks, &phase),
+            Ok((stream, peer)) => admit(stream, peer, &door, &shared, &tasks, &phase),
             Err(error) => {
                 shared.metrics.refused_connections.add("accept-failed");
-                tracing::warn!(%error, "connection could not be accepted");
+                if door.log.accept_errors.admits(shared.clock.instant()) {
+                    tracing::warn!(%error, "connection could not be accepted; trying again");
+                }
                 tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
             }
         }
@@ -109,7 +145,7 @@ pub(crate) async fn listen(
 fn admit(
     stream: TcpStream,
     peer: SocketAddr,
-    anonymous: bool,
+    door: &Arc<Door>,
     shared: &Arc<Shared>,
     tasks: &Arc<dyn Spawn>,
     phase: &watch::Receiver<Phase>,
@@ -122,13 +158,13 @@ fn admit(
             return;
         }
     };
-    let (shared, phase) = (Arc::clone(shared), phase.clone());
-    tasks.spawn("mqtt-connection", Box::pin(serve(stream, anonymous, shared, phase, admitted)));
+    let (door, shared, phase) = (Arc::clone(door), Arc::clone(shared), phase.clone());
+    tasks.spawn("mqtt-connection", Box::pin(serve(stream, door, shared, phase, admitted)));
 }
 
 async fn serve(
     mut stream: TcpStream,
-    anonymous: bool,
+    door: Arc<Door>,
     shared: Arc<Shared>,
     mut phase: watch::Receiver<Phase>,
     admitted: Admitted,
@@ -136,13 +172,13 @@ async fn serve(
     // Answers are small and awaited; a socket that cannot do this works too.
     drop(stream.set_nodelay(true));
     let opened = tokio::select! {
-        opened = handshake::open(&mut stream, &shared, anonymous) => opened,
+        opened = handshake::open(&mut stream, &shared, &door) => opened,
         _ = phase.wait_for(|&p| p >= Phase::Draining) => None,
     };
     if let Some(opened) = opened {
         shared.metrics.connected.add(1);
         // Boxed, so that a connection that never says CONNECT costs less.
-        Box::pin(Connection::new(Arc::clone(&shared), stream, opened, phase).run()).await;
+        Box::pin(Connection::new(Arc::clone(&shared), door, stream, opened, phase).run()).await;
     }
     drop(admitted);
 }

@@ -24,6 +24,7 @@ pub mod filter;
 mod handshake;
 mod index;
 mod listener;
+mod log_quota;
 mod mailbox;
 mod message;
 mod metrics;

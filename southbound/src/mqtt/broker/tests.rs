@@ -2,6 +2,7 @@
 
 mod harness;
 mod hostile;
+mod logging;
 mod publishing;
 mod sessions;
 mod shutdown;

@@ -12,6 +12,7 @@ use crate::mqtt::access;
 use crate::mqtt::codec::{Disconnect, Publish, Qos, Subscribe, Unsubscribe, Version};
 use crate::mqtt::filter;
 use crate::mqtt::index::Wish;
+use crate::mqtt::log_quota::Shown;
 use crate::mqtt::message::Message;
 use crate::mqtt::route::{Refusal, Route, content_hash, route};
 use crate::mqtt::session::{Ending, Outcome, Request};
@@ -43,7 +44,7 @@ impl Connection {
                 self.work.push_back(Work::Fan(message, serial));
             }
             Route::Ingest { device, message, refused } => {
-                self.count_readings(&refused);
+                self.leave_out(&publish, &refused);
                 let mark = serial.and_then(|_| self.mark(&publish));
                 let outgoing = self.message(publish);
                 let stored = match serial {
@@ -84,13 +85,14 @@ impl Connection {
     fn refuse(&mut self, publish: &Publish, serial: Option<u64>, refusal: Refusal) {
         self.shared.metrics.refused_publishes.add(refusal.reason);
         self.count_readings(&refusal.readings);
-        if !self.warned {
+        if !self.warned && self.may_warn() {
             self.warned = true;
+            let (client, topic) = (Shown(self.claim.client()), Shown(publish.topic.as_str()));
             tracing::warn!(
-                client = self.claim.client(),
-                topic = publish.topic.as_str(),
+                ?client,
+                ?topic,
                 reason = refusal.reason,
-                "{}; further refusals of this connection are only counted",
+                "message refused: {}; further refusals of this connection are only counted",
                 refusal.text
             );
         }
@@ -100,15 +102,27 @@ impl Connection {
         }
     }
 
-    fn count_readings(&mut self, refused: &[RefusedReading]) {
+    /// Accounts for the readings that are missing from a message that stands.
+    fn leave_out(&mut self, publish: &Publish, refused: &[RefusedReading]) {
+        self.count_readings(refused);
+        let Some(first) = refused.first() else { return };
+        if !self.warned && self.may_warn() {
+            self.warned = true;
+            let (client, topic) = (Shown(self.claim.client()), Shown(publish.topic.as_str()));
+            tracing::warn!(
+                ?client,
+                ?topic,
+                metric = ?Shown(&first.metric),
+                reason = first.error.reason(),
+                "reading refused: {}; further refusals of this connection are only counted",
+                first.error
+            );
+        }
+    }
+
+    fn count_readings(&self, refused: &[RefusedReading]) {
         for reading in refused {
             self.shared.metrics.refused_readings.add(reading.error.reason());
-        }
-        if let Some(first) = refused.first()
-            && !self.warned
-        {
-            self.warned = true;
-            tracing::warn!(client = self.claim.client(), metric = &*first.metric, error = %first.error, "reading refused; further ones of this connection are only counted");
         }
     }
 
@@ -222,9 +236,10 @@ impl Connection {
         }
         let max = self.shared.limits.session_expiry_max.as_secs();
         let expiry_s = asked.min(u32::try_from(max).unwrap_or(u32::MAX));
-        if expiry_s != self.expiry_s && self.claim.set_expiry(expiry_s).await.is_err() {
+        let changed = expiry_s != self.expiry_s;
+        if changed && self.claim.set_expiry(expiry_s).await.is_err() && self.may_warn() {
             tracing::warn!(
-                client = self.claim.client(),
+                client = ?Shown(self.claim.client()),
                 "session expiry could not be written; the session keeps the old one on flash"
             );
         }

@@ -7,6 +7,7 @@ use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinitio
 
 use super::record::{StoredSession, decode_value, encode_value};
 use super::{Found, SessionStoreError};
+use crate::mqtt::log_quota::Shown;
 use crate::mqtt::metrics::Metrics;
 
 pub(super) const NAME: &str = "mqtt-sessions.redb";
@@ -87,7 +88,9 @@ fn read(database: &Database) -> Result<Found, SessionStoreError> {
         let (client, value) = row.map_err(fault)?;
         match decode_value(value.value()) {
             Some(session) => found.push((client.value().into(), session)),
-            None => tracing::error!(client = client.value(), "stored session cannot be read and is ignored"),
+            None => {
+                tracing::error!(client = ?Shown(client.value()), "stored session cannot be read and is ignored")
+            }
         }
     }
     Ok(found)
