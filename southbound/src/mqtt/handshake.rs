@@ -7,7 +7,9 @@ use tokio::net::TcpStream;
 use super::access::Role;
 use super::broker::Shared;
 use super::codec::encode::{self, ConnAck};
-use super::codec::{Connect, DecodeError, Packet, Version, decode};
+use super::codec::{Connect, DecodeError, Packet, Version, connect_version, decode};
+use super::listener::Door;
+use super::log_quota::Shown;
 use super::registry::{Claim, ClaimError, Wanted};
 use super::session::RECEIVE_MAXIMUM;
 
@@ -36,16 +38,12 @@ const fn refused(reason: &'static str, v4: u8, v5: u8) -> Refused {
 }
 
 /// Reads CONNECT, decides, and answers with CONNACK. `None` when the client was refused, which is counted and logged.
-pub(crate) async fn open(stream: &mut TcpStream, shared: &Shared, anonymous: bool) -> Option<Opened> {
+pub(crate) async fn open(stream: &mut TcpStream, shared: &Shared, door: &Door) -> Option<Opened> {
     let timeout = shared.limits.connect_timeout;
     let (connect, input) = match tokio::time::timeout(timeout, read_connect(stream, shared)).await {
         Ok(Ok(read)) => read,
-        Ok(Err(error)) => {
-            count(shared, error.reason());
-            if let DecodeError::UnsupportedProtocol { level } = error {
-                let (version, code) = if level > 5 { (Version::V5, 0x84) } else { (Version::V4, 1) };
-                answer(stream, version, &refusal(code, "protocol version is not supported")).await;
-            }
+        Ok(Err(broken)) => {
+            refuse_broken(stream, shared, door, &broken).await;
             return None;
         }
         Err(_) => {
@@ -53,8 +51,8 @@ pub(crate) async fn open(stream: &mut TcpStream, shared: &Shared, anonymous: boo
             return None;
         }
     };
-    match admit(&connect, anonymous) {
-        Ok(role) => claim(stream, shared, connect, role, input).await,
+    match admit(&connect, door.anonymous) {
+        Ok(role) => claim(stream, shared, door, Admitted { connect, role, input }).await,
         Err(why) => {
             refuse(stream, shared, connect.version, &why).await;
             None
@@ -62,20 +60,54 @@ pub(crate) async fn open(stream: &mut TcpStream, shared: &Shared, anonymous: boo
     }
 }
 
-async fn read_connect(
-    stream: &mut TcpStream,
-    shared: &Shared,
-) -> Result<(Box<Connect>, BytesMut), DecodeError> {
+/// A beginning that is no good CONNECT.
+struct Broken {
+    error: DecodeError,
+    /// The version it can be answered in, if it said so much.
+    version: Option<Version>,
+}
+
+impl From<DecodeError> for Broken {
+    fn from(error: DecodeError) -> Broken {
+        Broken { error, version: None }
+    }
+}
+
+async fn read_connect(stream: &mut TcpStream, shared: &Shared) -> Result<(Box<Connect>, BytesMut), Broken> {
     let mut input = BytesMut::with_capacity(512);
     loop {
-        match decode(&mut input, None, shared.limits.packet_bytes_max())? {
+        let version = connect_version(&input);
+        let decoded = decode(&mut input, None, shared.limits.packet_bytes_max());
+        match decoded.map_err(|error| Broken { error, version })? {
             Some(Packet::Connect(connect)) => return Ok((connect, input)),
-            Some(_) => return Err(DecodeError::Protocol("first packet is not CONNECT")),
+            Some(_) => return Err(DecodeError::Protocol("first packet is not CONNECT").into()),
             None => match stream.read_buf(&mut input).await {
-                Ok(0) | Err(_) => return Err(DecodeError::Malformed("connection ended before CONNECT")),
+                Ok(0) | Err(_) => {
+                    return Err(DecodeError::Malformed("connection ended before CONNECT").into());
+                }
                 Ok(_) => {}
             },
         }
+    }
+}
+
+/// Version 5 is told what is wrong. 3.1.1 has no code for any of it but the protocol level.
+async fn refuse_broken(stream: &mut TcpStream, shared: &Shared, door: &Door, broken: &Broken) {
+    let Broken { error, version } = broken;
+    count(shared, error.reason());
+    match (error, version) {
+        (DecodeError::UnsupportedProtocol { level }, _) => {
+            let (version, code) = if *level > 5 { (Version::V5, 0x84) } else { (Version::V4, 1) };
+            answer(stream, version, &refusal(code, "protocol version is not supported")).await;
+        }
+        (_, Some(Version::V5)) => {
+            answer(stream, Version::V5, &refusal(error.code(), error.reason())).await;
+        }
+        (DecodeError::Qos2, _) if door.log.refusals.admits(shared.clock.instant()) => {
+            // 3.1.1 cannot tell the client, so its owner has to read it here.
+            tracing::warn!("client refused: its will has QoS 2, which is not supported yet; set it to QoS 1");
+        }
+        _ => {}
     }
 }
 
@@ -103,13 +135,15 @@ fn admit(connect: &Connect, anonymous: bool) -> Result<Role, Refused> {
     }
 }
 
-async fn claim(
-    stream: &mut TcpStream,
-    shared: &Shared,
+/// A client that may come in, if it gets a session.
+struct Admitted {
     connect: Box<Connect>,
     role: Role,
     input: BytesMut,
-) -> Option<Opened> {
+}
+
+async fn claim(stream: &mut TcpStream, shared: &Shared, door: &Door, admitted: Admitted) -> Option<Opened> {
+    let Admitted { connect, role, input } = admitted;
     let expiry_s = session_expiry_s(&connect, shared);
     let client = connect.client_id.as_str();
     let assigned_id = if client.is_empty() { Some(assigned_id(shared)) } else { None };
@@ -129,10 +163,15 @@ async fn claim(
                 ..refusal(0, "")
             };
             answer(stream, connect.version, &ack).await;
+            if connect.will.as_ref().is_some_and(|will| will.message.retain) {
+                shared.metrics.retain_ignored.add(1);
+            }
             Some(Opened { connect, role, claim, input, expiry_s })
         }
         Err(error) => {
-            tracing::warn!(client, %error, "client refused");
+            if door.log.refusals.admits(shared.clock.instant()) {
+                tracing::warn!(client = ?Shown(client), %error, "client refused");
+            }
             let why = match error {
                 ClaimError::TooMany => refused("too-many-sessions", 3, 0x97),
                 ClaimError::Occupied => refused("client-id-occupied", 3, 0x88),

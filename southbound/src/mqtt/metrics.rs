@@ -115,7 +115,7 @@ impl Metrics {
         );
         plain(
             "relais_mqtt_retain_ignored_total",
-            "PUBLISH packets whose retain flag was ignored.",
+            "PUBLISH packets and wills whose retain flag was ignored.",
             self.retain_ignored.get(),
         );
         plain("relais_mqtt_delivered_total", "PUBLISH packets written to subscribers.", self.delivered.get());
@@ -155,7 +155,7 @@ impl Metrics {
             ),
             (
                 "relais_mqtt_refused_readings_total",
-                "Readings left out of their message.",
+                "Readings refused, those of wholly refused messages included.",
                 &self.refused_readings,
             ),
             ("relais_mqtt_refused_subscriptions_total", "Filters refused.", &self.refused_subscriptions),

@@ -224,6 +224,11 @@ impl Session {
         qos == Qos::AtMostOnce || self.in_flight.len() < self.in_flight_max
     }
 
+    /// Messages sent to the client that it has not acknowledged.
+    pub(crate) fn unacknowledged(&self) -> usize {
+        self.in_flight.len()
+    }
+
     /// Writes a message that [`Session::may_send`] allows.
     pub(crate) fn deliver(&mut self, delivery: &Delivery, now: Instant, out: &mut BytesMut) -> Delivered {
         let message = &delivery.message;

@@ -32,6 +32,19 @@ pub fn decode(
     body(first, Reader::new(packet.freeze()), version).map(Some)
 }
 
+/// The version of the CONNECT at the front of `buffer`, once its bytes are there; also of one that is not valid. `None`
+/// for versions this server does not speak, and for anything else.
+pub(crate) fn connect_version(buffer: &[u8]) -> Option<Version> {
+    let (&first, rest) = buffer.split_first()?;
+    let (remaining, header_bytes) = remaining_length(rest).ok()??;
+    let body = rest.get(header_bytes..)?.get(..7)?;
+    match (first >> 4, remaining, body) {
+        (1, 7.., b"\0\x04MQTT\x04") => Some(Version::V4),
+        (1, 7.., b"\0\x04MQTT\x05") => Some(Version::V5),
+        _ => None,
+    }
+}
+
 /// Refuses by the first byte what no later byte can mend.
 fn check_type(first: u8, version: Option<Version>) -> Result<(), DecodeError> {
     let flags = first & 0x0f;

@@ -17,6 +17,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use decode::connect_version;
 pub use decode::decode;
 pub use error::DecodeError;
 pub use packet::{

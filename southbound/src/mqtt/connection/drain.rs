@@ -10,6 +10,7 @@ use crate::ingest::{DevicePublish, Stored};
 use crate::mqtt::access::Role;
 use crate::mqtt::broker::Phase;
 use crate::mqtt::codec::{Publish, Version, encode};
+use crate::mqtt::log_quota::Shown;
 use crate::mqtt::message::Message;
 use crate::mqtt::route::{Route, route};
 use crate::mqtt::session::Ending;
@@ -23,6 +24,7 @@ impl Connection {
     pub(super) async fn finish(mut self, ending: Ending) {
         // The client has gone or will hear nothing more: nothing else goes into its mailbox.
         self.claim.mailbox().go_offline(&self.shared.metrics);
+        self.shared.metrics.dropped.add_many("unacknowledged", self.session.unacknowledged());
         let goodbye = tokio::time::timeout(GOODBYE_TIMEOUT, self.say_goodbye(ending)).await;
         if goodbye.is_err() {
             tracing::debug!("client does not take its last packets");
@@ -75,18 +77,13 @@ impl Connection {
     /// A will is a message like any other; nobody waits for it, so it is handed over as if at QoS 0.
     async fn publish_will(&mut self, will: Publish) {
         let metrics = &self.shared.metrics;
-        if will.retain {
-            metrics.retain_ignored.add(1);
-        }
         let role: Role = self.role;
         match route(role, &will, &self.shared.wire_limits()) {
             Route::Refused(refusal) => {
-                tracing::warn!(
-                    client = self.claim.client(),
-                    topic = will.topic.as_str(),
-                    reason = refusal.reason,
-                    "will refused"
-                );
+                if self.may_warn() {
+                    let (client, topic) = (Shown(self.claim.client()), Shown(will.topic.as_str()));
+                    tracing::warn!(?client, ?topic, reason = refusal.reason, "will refused");
+                }
                 metrics.refused_publishes.add(refusal.reason);
                 return;
             }

@@ -99,6 +99,55 @@ async fn bad_beginnings_are_closed_and_counted() {
     still_works(&site.handle).await;
 }
 
+/// CONNECT of client `x` with what is under test in it: flags, properties, and what follows the client id.
+fn beginning(level: u8, flags: u8, properties: &[u8], rest: &[u8]) -> Vec<u8> {
+    let mut body = vec![0, 4, b'M', b'Q', b'T', b'T', level, flags, 0, 0];
+    if level == 5 {
+        body.push(u8::try_from(properties.len()).unwrap());
+        body.extend_from_slice(properties);
+    }
+    body.extend_from_slice(&[0, 1, b'x']);
+    body.extend_from_slice(rest);
+    frame(0x10, &body)
+}
+
+#[tokio::test]
+async fn a_bad_connect_is_answered_on_version_5_only() {
+    let dir = Dir::new();
+    let handle = Site::storing(&dir).await;
+    let will = b"\0\x11relais/v1/a/state\0\x01w";
+    let will5 = [&[0], &will[..]].concat();
+    let wildcard = b"\0\x03a/#\0\x01w";
+    let wildcard5 = [&[0], &wildcard[..]].concat();
+    let mut flags_of_header = beginning(5, 2, &[], &[]);
+    flags_of_header[0] = 0x11;
+    let too_large = [&[0x10, 0xff, 0xff, 0x7f][..], b"\0\x04MQTT\x05"].concat();
+    for (sent, reason, code) in [
+        (beginning(5, 0x16, &[], &will5), "qos2-not-supported", Some(0x9b)),
+        (beginning(4, 0x16, &[], will), "qos2-not-supported", None),
+        (beginning(5, 0x06, &[], &wildcard5), "topic-name-invalid", Some(0x90)),
+        (beginning(4, 0x06, &[], wildcard), "topic-name-invalid", None),
+        (beginning(5, 3, &[], &[]), "malformed-packet", Some(0x81)),
+        (beginning(4, 3, &[], &[]), "malformed-packet", None),
+        (beginning(5, 2, &[], b"behind"), "malformed-packet", Some(0x81)),
+        (beginning(5, 2, &[33, 0, 0], &[]), "protocol-error", Some(0x82)),
+        (beginning(5, 2, &[35, 0, 1], &[]), "protocol-error", Some(0x82)),
+        (flags_of_header, "malformed-packet", Some(0x81)),
+        (too_large, "packet-too-large", Some(0x95)),
+        // Nobody knows what this one speaks.
+        (frame(0x10, b"\0\x04MQTX\x05\x02\0\0\0\0\x01x"), "malformed-packet", None),
+    ] {
+        let before = count(&handle, "relais_mqtt_refused_connections_total", Some(reason));
+        let mut client = Client::raw(&handle, Version::V5).await;
+        client.send_bytes(&sent).await;
+        let answer = client.until_closed().await.map(|(first, body)| (first, body[1]));
+        assert_eq!(answer, code.map(|c| (0x20, c)), "{sent:02x?}");
+        let after = count(&handle, "relais_mqtt_refused_connections_total", Some(reason));
+        assert_eq!(after, before + 1, "{reason}");
+    }
+    still_works(&handle).await;
+}
+
 #[tokio::test]
 async fn strange_topics_and_client_ids_are_legal() {
     let dir = Dir::new();

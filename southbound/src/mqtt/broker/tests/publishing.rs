@@ -7,6 +7,7 @@ use super::harness::*;
 use crate::ingest::Stored;
 use crate::mqtt::codec::testing::connect;
 use crate::mqtt::codec::{Disconnect, Packet, Version, Will};
+use crate::mqtt::config::MqttLimits;
 
 const TOPIC: &str = "relais/v1/boiler/telemetry";
 
@@ -137,6 +138,48 @@ async fn a_will_is_published_unless_the_client_says_goodbye() {
     assert_eq!(&*event.code, "lost");
     let frame = watcher.recv().await;
     assert_eq!(message(&frame, Version::V4).0, "relais/v1/boiler/event");
+}
+
+#[tokio::test]
+async fn the_payload_bound_holds_for_brokered_topics() {
+    let dir = Dir::new();
+    let site = Site::with(&dir, MqttLimits { payload_bytes_max: 100, ..MqttLimits::default() }).await;
+    let mut watcher = Client::v4(&site.handle, "watcher").await;
+    watcher.subscribe(&[("relais/v1/#", 1)]).await;
+    let mut v5 = Client::v5(&site.handle, "five").await;
+    let mut v4 = Client::v4(&site.handle, "four").await;
+    for topic in ["relais/v1/a/state", "relais/v1/a/command/open/1", TOPIC] {
+        v5.publish(1, topic, &"x".repeat(101)).await;
+        let (first, body) = v5.recv().await;
+        assert_eq!((first, body[1], body[2]), (0x40, 1, 0x99), "{topic}");
+        v4.publish(2, topic, &"x".repeat(101)).await;
+        assert_eq!(v4.recv().await.1[..], [0, 2]);
+        v4.publish(0, topic, &"x".repeat(101)).await;
+    }
+    v4.publish(3, "relais/v1/a/state", &"y".repeat(100)).await;
+    v4.recv().await;
+    // What comes first is the one that fits.
+    assert_eq!(message(&watcher.recv().await, Version::V4).1, "y".repeat(100));
+    watcher.silent().await;
+    let refused = count(&site.handle, "relais_mqtt_refused_publishes_total", Some("payload-too-long"));
+    assert_eq!(refused, 9);
+}
+
+#[tokio::test]
+async fn a_retained_will_is_taken_as_not_retained() {
+    let dir = Dir::new();
+    let handle = Site::storing(&dir).await;
+    let mut watcher = Client::v4(&handle, "watcher").await;
+    watcher.subscribe(&[("relais/v1/+/state", 0)]).await;
+    for version in [Version::V4, Version::V5] {
+        let mut message = publish(0, "relais/v1/a/state", "gone");
+        message.retain = true;
+        let with_will =
+            crate::mqtt::codec::Connect { will: Some(Will { message }), ..connect(version, "w", true) };
+        drop(Client::connect(&handle, with_will).await);
+        assert_eq!(watcher.recv().await.0, 0x30, "not retained");
+    }
+    assert_eq!(count(&handle, "relais_mqtt_retain_ignored_total", None), 2);
 }
 
 #[tokio::test]

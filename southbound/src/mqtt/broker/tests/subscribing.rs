@@ -108,6 +108,26 @@ async fn unacknowledged_messages_stop_at_the_clients_receive_maximum() {
 }
 
 #[tokio::test]
+async fn what_was_not_acknowledged_is_lost_with_the_connection_and_counted() {
+    let dir = Dir::new();
+    let handle = Site::storing(&dir).await;
+    let mut client = Client::v4(&handle, "c").await;
+    client.subscribe(&[("relais/v1/#", 1)]).await;
+    let mut publisher = Client::v4(&handle, "publisher").await;
+    for number in 1..=3 {
+        publisher.publish(number, "relais/v1/a/state", "x").await;
+        client.recv().await;
+    }
+    publisher.publish(0, "relais/v1/a/state", "not to be acknowledged").await;
+    client.recv().await;
+    client.send(&Packet::PubAck { id: 2 }).await;
+    client.send_bytes(&[0xe0, 0]).await;
+    client.until_closed().await;
+    let lost = || count(&handle, "relais_mqtt_dropped_total", Some("unacknowledged"));
+    eventually("it is counted", || lost() == 2).await;
+}
+
+#[tokio::test]
 async fn a_dead_router_is_replaced_under_live_sessions() {
     let dir = Dir::new();
     let handle = Site::storing(&dir).await;
