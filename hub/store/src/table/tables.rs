@@ -17,6 +17,7 @@ use crate::disk::{Disk, distrust};
 use crate::dup::SessionMarks;
 use crate::field::Malformed;
 use crate::record::Definition;
+use crate::wal::PAGE;
 
 /// redb's page cache. Its default of 1 GiB is a server's.
 const CACHE_BYTES: usize = 8 * 1024 * 1024;
@@ -297,6 +298,11 @@ fn open_database(
     sync_failed: &Arc<AtomicBool>,
 ) -> Result<Database, TableError> {
     let file = disk.open(name).and_then(|file| disk.sync_dir().map(|()| file)).map_err(io_error)?;
+    // Growing the file was cut short by a power cut. redb never reads what lies there, but wants whole pages.
+    let size = file.size().map_err(io_error)?;
+    if !size.is_multiple_of(PAGE as u64) {
+        file.set_len(size.next_multiple_of(PAGE as u64)).map_err(io_error)?;
+    }
     // A killed process may have left its last commit in the page cache only. WAL files are reused on the word of these
     // tables, so what is read here must be on flash first.
     if let Err(error) = distrust::sync(disk.as_ref(), file.as_ref()) {
