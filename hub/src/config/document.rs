@@ -42,6 +42,13 @@ impl fmt::Display for Origin {
     }
 }
 
+impl Origin {
+    /// Whether values from here are plain texts, in which quotes would count as letters.
+    pub fn is_plain_text(&self) -> bool {
+        matches!(self, Origin::Environment(_) | Origin::Flag(_))
+    }
+}
+
 /// A value and where it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Node {

@@ -33,20 +33,27 @@ impl Layers {
     /// Lays the layers on each other and checks the result. On failure: every problem, in order of place.
     pub fn load(&self) -> Result<Loaded, Vec<Problem>> {
         let mut problems = Problems::default();
-        let mut tree = parse_defaults(DEFAULT_TOML);
+        let defaults = parse_defaults(DEFAULT_TOML);
+        let mut tree = defaults.clone();
         if let Some((path, text)) = &self.file {
             tree.overlay(parse_file(path, text, &mut problems));
         }
+        complete_listeners(&mut tree);
+        let mut set = |path: &[String], value: &str, origin: &Origin, problems: &mut Problems| {
+            let item = typed(wanted(&defaults, path), value, origin);
+            set(&mut tree, path, Node { origin: origin.clone(), item }, problems);
+        };
         for (name, value) in &self.environment {
             if let Some(rest) = name.strip_prefix(ENVIRONMENT_PREFIX) {
                 let path: Vec<String> = rest.split("__").map(str::to_ascii_lowercase).collect();
-                set(&mut tree, &path, value, &Origin::Environment(name.clone()), &mut problems);
+                set(&path, value, &Origin::Environment(name.clone()), &mut problems);
             }
         }
         for (key, value, flag) in &self.flags {
             let path: Vec<String> = key.split('.').map(str::to_owned).collect();
-            set(&mut tree, &path, value, &Origin::Flag(flag), &mut problems);
+            set(&path, value, &Origin::Flag(flag), &mut problems);
         }
+        complete_listeners(&mut tree);
         let raw = RawConfig::read(&tree, &mut problems);
         match check(&raw, &mut problems) {
             Some(config) if problems.is_empty() => Ok(Loaded { config, tree }),
@@ -68,62 +75,86 @@ impl Layers {
     }
 }
 
-/// Puts one text at a path, in the type of what is there. An unknown path is put in too: the reader of the tree
-/// then reports it like any unknown key.
-fn set(node: &mut Node, path: &[String], value: &str, origin: &Origin, problems: &mut Problems) {
+/// What holds for a listener that does not say it, so that all that is in force can be shown. The address has no
+/// default: that a listener lacks it is reported.
+fn complete_listeners(tree: &mut Node) {
+    let Item::Table(root) = &mut tree.item else { return };
+    let Some((_, Node { item: Item::Table(mqtt), .. })) = root.get_mut("mqtt") else { return };
+    let Some((_, Node { item: Item::List(listeners), .. })) = mqtt.get_mut("listener") else { return };
+    for listener in listeners {
+        let Item::Table(keys) = &mut listener.item else { continue };
+        let left_out = [("transport", Item::Text("tcp".to_owned())), ("anonymous", Item::Bool(false))];
+        for (key, item) in left_out {
+            let node = Node { origin: Origin::Default, item };
+            keys.entry(key.to_owned()).or_insert((Origin::Default, node));
+        }
+    }
+}
+
+/// Puts a value at a path. An unknown path is put in too: the reader of the tree then reports it like any unknown
+/// key.
+fn set(node: &mut Node, path: &[String], value: Node, problems: &mut Problems) {
     let Some((first, rest)) = path.split_first() else {
-        let item = typed(&node.item, value, origin);
-        *node = Node { origin: origin.clone(), item };
+        *node = value;
         return;
     };
+    let origin = value.origin.clone();
     if let Item::List(list) = &mut node.item {
         let at = first.parse::<usize>().ok();
         match at.filter(|&at| at <= list.len()) {
             Some(at) => {
                 if at == list.len() {
-                    list.push(Node { origin: origin.clone(), item: Item::Table(Table::new()) });
+                    list.push(Node { origin, item: Item::Table(Table::new()) });
                 }
-                set(&mut list[at], rest, value, origin, problems);
+                set(&mut list[at], rest, value, problems);
             }
             None => problems.add(
-                origin,
+                &origin,
                 path.join("."),
                 format!(
-                    "{first:?} is no place in this list of {}; number them from 0 without holes",
+                    "`{first}` is no place in this list of {}; number them from 0 without holes",
                     list.len()
                 ),
             ),
         }
         return;
     }
-    if !matches!(node.item, Item::Table(_)) {
+    let Item::Table(table) = &mut node.item else {
         problems.add(
-            origin,
+            &origin,
             path.join("."),
-            "there is nothing below this key; drop what follows the last \"__\"",
+            "there is nothing below this key; drop what follows the last `__`",
         );
         return;
-    }
-    let Item::Table(table) = &mut node.item else { return };
-    let empty = if rest.is_empty() { Item::Text(String::new()) } else { Item::Table(Table::new()) };
-    let entry = table
-        .entry(first.clone())
-        .or_insert_with(|| (origin.clone(), Node { origin: origin.clone(), item: empty }));
-    entry.0 = origin.clone();
-    set(&mut entry.1, rest, value, origin, problems);
+    };
+    let empty = Node { origin: origin.clone(), item: Item::Table(Table::new()) };
+    let entry = table.entry(first.clone()).or_insert((origin.clone(), empty));
+    entry.0 = origin;
+    set(&mut entry.1, rest, value, problems);
 }
 
-/// A variable has no type of its own: it takes that of the value below it. `true` and `false` are never meant as
-/// text, for no key takes those words.
-fn typed(below: &Item, value: &str, origin: &Origin) -> Item {
-    match (below, value) {
-        (Item::List(_), _) => {
+/// What `default.toml` has at a path: it has every key, and so says what type each one wants. All places of a list
+/// are like its first.
+fn wanted<'a>(defaults: &'a Node, path: &[String]) -> Option<&'a Item> {
+    let Some((first, rest)) = path.split_first() else { return Some(&defaults.item) };
+    match &defaults.item {
+        Item::Table(table) => wanted(&table.get(first)?.1, rest),
+        Item::List(list) => wanted(list.first()?, rest),
+        Item::Text(_) | Item::Bool(_) | Item::Other { .. } => None,
+    }
+}
+
+/// A variable is a text, whatever it looks like, unless its key wants something else.
+fn typed(wanted: Option<&Item>, value: &str, origin: &Origin) -> Item {
+    let text = |text: &str| Item::Text(text.to_owned());
+    match (wanted, value) {
+        // A list of sections has no form in one variable: each of its keys has its own.
+        (Some(Item::List(list)), _) if list.iter().all(|node| !matches!(node.item, Item::Table(_))) => {
             let texts = value.split(',').map(str::trim).filter(|text| !text.is_empty());
-            let node = |text: &str| Node { origin: origin.clone(), item: Item::Text(text.to_owned()) };
-            Item::List(texts.map(node).collect())
+            Item::List(texts.map(|value| Node { origin: origin.clone(), item: text(value) }).collect())
         }
-        (_, "true") => Item::Bool(true),
-        (_, "false") => Item::Bool(false),
-        _ => Item::Text(value.to_owned()),
+        (Some(Item::Bool(_)), "true") => Item::Bool(true),
+        (Some(Item::Bool(_)), "false") => Item::Bool(false),
+        _ => text(value),
     }
 }

@@ -30,9 +30,14 @@ impl fmt::Display for Problem {
 pub struct Problems(Vec<Problem>);
 
 impl Problems {
-    /// Adds one.
+    /// Adds one. Quotes in the message are those of TOML; about a variable or flag it is told without them, lest
+    /// somebody puts them into the value.
     pub fn add(&mut self, origin: &Origin, key: impl Into<String>, message: impl Into<String>) {
-        self.0.push(Problem { origin: origin.clone(), key: key.into(), message: message.into() });
+        let mut message = message.into();
+        if origin.is_plain_text() {
+            message = message.replace('"', "`");
+        }
+        self.0.push(Problem { origin: origin.clone(), key: key.into(), message });
     }
 
     /// Whether all is well.

@@ -118,7 +118,14 @@ impl<'a> Section<'a> {
         let Some(node) = self.ask(name) else { return Vec::new() };
         let key = self.key(name);
         let Item::List(list) = &node.item else {
-            let message = format!("is a list of sections, but {} was found; write [[{key}]]", node.kind());
+            let message = if node.origin.is_plain_text() {
+                format!(
+                    "is a list of sections; set their keys one by one, such as {}",
+                    variable(&format!("{key}.0.address"))
+                )
+            } else {
+                format!("is a list of sections, but {} was found; write [[{key}]]", node.kind())
+            };
             self.problems.add(&node.origin, key, message);
             return Vec::new();
         };
@@ -152,7 +159,14 @@ impl<'a> Section<'a> {
         if let Item::Bool(bool) = node.item {
             return self.found(name, node, bool);
         }
-        self.wrong(name, node, format!("is true or false (without quotes), but {} was found", node.kind()))
+        let message = if let Item::Text(text) = &node.item
+            && node.origin.is_plain_text()
+        {
+            format!("is true or false, but {text:?} was found")
+        } else {
+            format!("is true or false (without quotes), but {} was found", node.kind())
+        };
+        self.wrong(name, node, message)
     }
 
     /// The list's place and its texts.
@@ -202,8 +216,7 @@ impl<'a> Section<'a> {
             let meant = suggest::nearest(name, self.asked.iter().copied());
             let message = match (meant, origin) {
                 (Some(meant), Origin::Environment(_)) => {
-                    let path = self.key(meant).replace('.', "__").to_ascii_uppercase();
-                    format!("unknown key; did you mean `RELAIS__{path}`?")
+                    format!("unknown key; did you mean `{}`?", variable(&self.key(meant)))
                 }
                 (Some(meant), _) => format!("unknown key; did you mean `{meant}`?"),
                 (None, _) => format!("unknown key; known here: {}", self.asked.join(", ")),
@@ -211,6 +224,11 @@ impl<'a> Section<'a> {
             self.problems.add(origin, self.key(name), message);
         }
     }
+}
+
+/// The variable of a key.
+fn variable(key: &str) -> String {
+    format!("RELAIS__{}", key.replace('.', "__").to_ascii_uppercase())
 }
 
 #[cfg(test)]

@@ -147,7 +147,7 @@ fn wrong_variables_are_named() {
     check(
         "",
         &[("RELAIS__STORAGE__QUOTA", "much")],
-        &["environment RELAIS__STORAGE__QUOTA: storage.quota: \"much\" does not begin with a number"],
+        &["environment RELAIS__STORAGE__QUOTA: storage.quota: `much` does not begin with a number"],
     );
     check(
         "",
@@ -155,6 +155,70 @@ fn wrong_variables_are_named() {
         &["environment RELAIS__MQTT__LISTENER__7__ADDRESS: "],
     );
     check("", &[("RELAIS__SITE__NAME__X", "x")], &["environment RELAIS__SITE__NAME__X: "]);
+}
+
+#[test]
+fn a_variable_is_a_text_where_its_key_wants_one() {
+    for text in ["true", "false", "12", "1.5", "2026-11-22", "[a]"] {
+        assert_eq!(good("", &[("RELAIS__SITE__NAME", text)]).site.name, text);
+        // The type is that of the key, not of what the file has there.
+        assert_eq!(good("[site]\nname = true", &[("RELAIS__SITE__NAME", text)]).site.name, text);
+    }
+    let file = "[[mqtt.listener]]\naddress = \"127.0.0.1:0\"\nanonymous = \"yes\"";
+    assert!(good(file, &[("RELAIS__MQTT__LISTENER__0__ANONYMOUS", "true")]).mqtt.listeners[0].anonymous);
+    assert_eq!(good("", &[("RELAIS__WEB__HOSTS", "true")]).web.hosts, ["true"]);
+}
+
+#[test]
+fn nobody_is_told_to_put_quotes_into_a_variable() {
+    let wrong = [
+        ("RELAIS__SITE__NAME", " "),
+        ("RELAIS__STORAGE__DIR", "data"),
+        ("RELAIS__STORAGE__QUOTA", "8"),
+        ("RELAIS__STORAGE__QUOTA", "1MiB"),
+        ("RELAIS__MQTT__LISTENER", "127.0.0.1:1883"),
+        ("RELAIS__MQTT__LISTENER__0__ADDRESS", "127.0.0.1"),
+        ("RELAIS__MQTT__LISTENER__0__TRANSPORT", "wss"),
+        ("RELAIS__MQTT__LISTENER__0__ANONYMOUS", "yes"),
+        ("RELAIS__MQTT__LISTENER__1__ANONYMOUS", "false"),
+        ("RELAIS__WEB__LISTEN", "0.0.0.0:80"),
+        ("RELAIS__WEB__HOSTS", "a:1"),
+        ("RELAIS__SITE", "x"),
+        ("RELAIS__SOCKET__PATH", "/run/"),
+    ];
+    for variable in wrong {
+        let problems = layers("", &[variable]).load().unwrap_err();
+        for problem in problems {
+            let line = problem.to_string();
+            assert!(line.starts_with(&format!("environment {}: ", variable.0)), "{line}");
+            assert!(!line.contains('"') && !line.contains("quotes") && !line.contains("[["), "{line}");
+        }
+    }
+    check(
+        "",
+        &[("RELAIS__MQTT__LISTENER__0__ANONYMOUS", "yes")],
+        &[
+            "environment RELAIS__MQTT__LISTENER__0__ANONYMOUS: mqtt.listener.0.anonymous: is true or false, but `yes` was found",
+        ],
+    );
+}
+
+#[test]
+fn what_a_listener_leaves_out_is_shown_too() {
+    let file = "[[mqtt.listener]]\naddress = \"127.0.0.1:0\"\n";
+    let layers = layers(file, &[("RELAIS__MQTT__LISTENER__1__ADDRESS", "127.0.0.1:1")]);
+    let loaded = layers.load().unwrap();
+    let shown = show_toml(&loaded, true);
+    let expected = "[[mqtt.listener]]\naddress = \"127.0.0.1:0\"  # hub.toml:2:11\nanonymous = false  # default\n\
+                    transport = \"tcp\"  # default\n\n[[mqtt.listener]]\n\
+                    address = \"127.0.0.1:1\"  # environment RELAIS__MQTT__LISTENER__1__ADDRESS\n\
+                    anonymous = false  # default\ntransport = \"tcp\"  # default\n";
+    assert!(shown.contains(expected), "{shown}");
+    assert_eq!(good(&show_toml(&loaded, false), &[]), loaded.config);
+    let json = show_json(&loaded);
+    let key = |key: &str| json["keys"].as_array().unwrap().iter().find(|k| k["key"] == key).cloned().unwrap();
+    assert_eq!(key("mqtt.listener.1.anonymous")["value"], false);
+    assert_eq!(key("mqtt.listener.1.transport")["origin"], "default");
 }
 
 #[test]
