@@ -5,9 +5,11 @@
 //! never before the log says "stored". The API reads the same registry for lists and last values.
 
 mod last;
+mod refusal;
 mod registry;
 mod task;
 
 pub use last::{LAST_TEXT_BYTES_MAX, LastValue};
-pub use registry::{Counts, Entropy, Limits, Refusal, Registry};
+pub use refusal::Refusal;
+pub use registry::{Counts, Entropy, Limits, Plan, Registry};
 pub use task::{INBOX_MESSAGES, Intake, SharedRegistry};

@@ -6,11 +6,11 @@ use hub_model::{
     BootStamp, Device, DeviceId, DeviceName, Event, EventRecord, MetricName, Quality, Reason, Sample, Series,
     SeriesId, SeriesKey, Severity, Stamp, Ulid, Unit, UtcMs, Value, ValueType, WallSource,
 };
-use hub_store::{Append, Catalog, Definition, PublishMark, SampleClass, Urgency};
+use hub_store::{Append, Catalog, Definition, PublishMark, Urgency};
 use southbound::ingest::DevicePublish;
 use southbound_wire::{DeviceEvent, DeviceMessage, Reading};
 
-use super::LastValue;
+use super::{LastValue, Refusal};
 use crate::clock::EARLIEST_PLAUSIBLE;
 
 /// Ten random bytes for a new id.
@@ -35,51 +35,14 @@ impl Default for Limits {
     }
 }
 
-/// Why something a device said is not stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Refusal {
-    /// A new device beyond [`Limits::devices_max`]: the whole message.
-    DeviceLimit,
-    /// A new series beyond [`Limits::series_max`]: that reading.
-    SeriesLimit,
-    /// A new metric beyond [`Limits::metrics_per_device_max`]: that reading.
-    MetricLimit,
-    /// "No reading" of a metric that never had one, so that its type is unknown: that reading.
-    NullOfUnknown,
-    /// The log refused the append (too large for one commit): the whole message.
-    Log,
-}
-
-impl Refusal {
-    /// Every refusal.
-    pub const ALL: [Refusal; 5] = [
-        Refusal::DeviceLimit,
-        Refusal::SeriesLimit,
-        Refusal::MetricLimit,
-        Refusal::NullOfUnknown,
-        Refusal::Log,
-    ];
-
-    /// The word in metric labels.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Refusal::DeviceLimit => "device-limit",
-            Refusal::SeriesLimit => "series-limit",
-            Refusal::MetricLimit => "metric-limit",
-            Refusal::NullOfUnknown => "null-of-unknown-metric",
-            Refusal::Log => "log",
-        }
-    }
-}
-
 /// What the intake has done since start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Messages taken from drivers.
     pub messages: u64,
-    /// Readings handed to the log.
+    /// Readings on flash; a recognised resend counts no second time.
     pub samples: u64,
-    /// Events handed to the log.
+    /// Events on flash, likewise.
     pub events: u64,
     /// Resends the log recognised.
     pub duplicates: u64,
@@ -174,14 +137,14 @@ impl Registry {
         self.counts.refused[refusal as usize] += 1;
     }
 
-    /// Counts a resend the log recognised.
+    /// Counts a resend the log recognised. It says nothing new: a later reading may be known already.
     pub fn count_duplicate(&mut self) {
         self.counts.duplicates += 1;
     }
 
     /// Turns a message into an append. New devices and series are taken into the registry right away: an append that
     /// then fails must at least get its definitions stored (see [`super::Intake`]), or later ones would use ids
-    /// nobody can explain. `None`: nothing of it can be stored, now or later.
+    /// nobody can explain. A known device counts as heard, whatever becomes of its message.
     ///
     /// `wall` is the hub's time as far as known, for the sortable part of a new id only.
     pub fn plan(
@@ -189,44 +152,46 @@ impl Registry {
         publish: &DevicePublish,
         wall: UtcMs,
         entropy: &mut dyn FnMut() -> Entropy,
-    ) -> Option<Append> {
+    ) -> Plan {
         self.counts.messages += 1;
-        let mut append = Append {
-            mark: publish.mark.map(mark),
-            urgency: if publish.stored.is_some() { Urgency::Publisher } else { Urgency::Lazy },
-            sample_class: SampleClass::Telemetry,
-            ..Append::default()
+        let mut plan = Plan::default();
+        plan.append.mark = publish.mark.map(mark);
+        plan.append.urgency = if publish.stored.is_some() { Urgency::Publisher } else { Urgency::Lazy };
+        let Some(device) = self.device(&publish.device, wall, entropy, &mut plan.append) else {
+            self.count_refused(Refusal::DeviceLimit);
+            plan.refused.push((Refusal::DeviceLimit, None));
+            return plan;
         };
-        let device = self.device(&publish.device, wall, entropy, &mut append)?;
+        self.heard.insert(device, publish.received);
         match &publish.message {
             DeviceMessage::Telemetry(readings) => {
                 for reading in readings {
-                    match self.sample(device, reading, publish.received, &mut append) {
-                        Ok(sample) => append.samples.push(sample),
-                        Err(refusal) => self.count_refused(refusal),
+                    match self.sample(device, reading, publish.received, &mut plan.append) {
+                        Ok(sample) => plan.append.samples.push(sample),
+                        Err(refusal) => {
+                            self.count_refused(refusal);
+                            plan.refused.push((refusal, Some(reading.metric.clone())));
+                        }
                     }
                 }
             }
             DeviceMessage::Event(event) => {
                 if event.severity == Severity::Alarm {
-                    append.urgency = Urgency::Now;
+                    plan.append.urgency = Urgency::Now;
                 }
-                append.events.push(event_record(device, event, publish.received));
+                plan.append.events.push(event_record(device, event, publish.received));
             }
         }
-        (!append.is_empty()).then_some(append)
+        plan
     }
 
-    /// After the log took an append: last values and counts.
-    pub fn note(&mut self, device: &DeviceName, received: BootStamp, append: &Accepted) {
-        for (series, value) in &append.last {
+    /// After the log has stored an append, and not recognised it as a resend: last values and counts.
+    pub fn note(&mut self, stored: &Accepted) {
+        for (series, value) in &stored.last {
             self.last.insert(*series, value.clone());
         }
-        if let Some(device) = self.catalog.device_by_name(device.as_str()) {
-            self.heard.insert(device.id, received);
-        }
-        self.counts.samples += append.samples;
-        self.counts.events += append.events;
+        self.counts.samples += stored.samples;
+        self.counts.events += stored.events;
     }
 
     fn device(
@@ -240,7 +205,6 @@ impl Registry {
             return Some(device.id);
         }
         if self.device_count >= self.limits.devices_max {
-            self.count_refused(Refusal::DeviceLimit);
             return None;
         }
         let time_ms = u64::try_from(wall.0.max(EARLIEST_PLAUSIBLE.0)).unwrap_or(0);
@@ -327,7 +291,24 @@ impl Registry {
     }
 }
 
-/// What is kept of an append for the moment the log has taken it.
+/// What the registry makes of a message.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// What is to be stored; perhaps only definitions, or nothing at all.
+    pub append: Append,
+    /// What is refused, already counted: a reading with its metric, or the whole message.
+    pub refused: Vec<(Refusal, Option<MetricName>)>,
+}
+
+impl Plan {
+    /// Whether anything the device said is in it. Where nothing is, the message is refused, even though its device
+    /// is worth remembering.
+    pub fn holds_message(&self) -> bool {
+        !self.append.samples.is_empty() || !self.append.events.is_empty()
+    }
+}
+
+/// What is kept of an append for the moment the log has stored it.
 #[derive(Clone, Debug, Default)]
 pub struct Accepted {
     last: Vec<(SeriesId, LastValue)>,
@@ -374,161 +355,4 @@ fn mark(mark: southbound::ingest::PublishMark) -> PublishMark {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use hub_model::BootId;
-
-    const BOOT: BootId = BootId::from_bytes([1; 16]);
-    const WALL: UtcMs = UtcMs(EARLIEST_PLAUSIBLE.0 + 5);
-    const AT: BootStamp = BootStamp { boot: BOOT, mono_ms: 7 };
-
-    fn registry(limits: Limits) -> Registry {
-        Registry::new(Catalog::default(), limits)
-    }
-
-    fn reading(metric: &str, value: Option<Value>) -> Reading {
-        Reading { metric: metric.parse().unwrap(), value, ts: None }
-    }
-
-    fn say(registry: &mut Registry, device: &str, readings: Vec<Reading>) -> Option<Append> {
-        let publish = DevicePublish {
-            device: device.parse().unwrap(),
-            message: DeviceMessage::Telemetry(readings),
-            received: AT,
-            mark: None,
-            stored: None,
-        };
-        let mut id = [0; 10];
-        id[..device.len()].copy_from_slice(device.as_bytes());
-        let append = registry.plan(&publish, WALL, &mut || id);
-        if let Some(append) = &append {
-            registry.note(&publish.device, AT, &append.into());
-        }
-        append
-    }
-
-    fn number(value: f64) -> Option<Value> {
-        Some(Value::F64(value))
-    }
-
-    #[test]
-    fn the_first_message_defines_device_and_series_in_the_same_append() {
-        let mut registry = registry(Limits::default());
-        let append =
-            say(&mut registry, "boiler", vec![reading("t", number(1.0)), reading("p", number(2.0))]).unwrap();
-        let [Definition::Device(device), Definition::Series(t), Definition::Series(p)] =
-            &append.definitions[..]
-        else {
-            panic!("{append:?}")
-        };
-        assert_eq!(device.name.as_str(), "boiler");
-        assert!(device.id >= DeviceId::new(Ulid::new(u64::try_from(WALL.0).unwrap(), [0; 10])));
-        assert_eq!((t.id, p.id), (SeriesId(1), SeriesId(2)));
-        assert_eq!(
-            append.samples,
-            [Sample::observed(t.id, AT, Value::F64(1.0)), Sample::observed(p.id, AT, Value::F64(2.0))]
-        );
-        let again = say(&mut registry, "boiler", vec![reading("t", number(3.0))]).unwrap();
-        assert!(again.definitions.is_empty());
-        assert_eq!(registry.last(t.id).unwrap().value, number(3.0));
-        assert_eq!(registry.sizes(), (1, 2));
-        assert_eq!(registry.counts().samples, 3);
-    }
-
-    #[test]
-    fn one_message_with_the_same_new_metric_twice_defines_it_once() {
-        let mut registry = registry(Limits::default());
-        let append =
-            say(&mut registry, "a", vec![reading("t", number(1.0)), reading("t", number(2.0))]).unwrap();
-        assert_eq!(append.definitions.len(), 2);
-        assert_eq!(append.samples.len(), 2);
-    }
-
-    #[test]
-    fn another_type_is_another_series_and_an_old_type_finds_its_series_again() {
-        let mut registry = registry(Limits::default());
-        let series = |append: Option<Append>| append.unwrap().samples[0].series;
-        let first = series(say(&mut registry, "a", vec![reading("t", number(1.0))]));
-        let text = series(say(&mut registry, "a", vec![reading("t", Some(Value::string("hot").unwrap()))]));
-        assert_ne!(first, text);
-        assert_eq!(series(say(&mut registry, "a", vec![reading("t", None)])), text);
-        assert_eq!(series(say(&mut registry, "a", vec![reading("t", number(2.0))])), first);
-        assert_eq!(series(say(&mut registry, "a", vec![reading("t", None)])), first);
-        assert_eq!(registry.sizes(), (1, 2));
-    }
-
-    #[test]
-    fn null_is_a_failed_reading_and_refused_when_nothing_is_known() {
-        let mut registry = registry(Limits::default());
-        // The device itself is worth remembering even when its first message has nothing else.
-        let first = say(&mut registry, "a", vec![reading("t", None)]).unwrap();
-        assert!(first.samples.is_empty() && first.definitions.len() == 1);
-        assert_eq!(registry.counts().refused[Refusal::NullOfUnknown as usize], 1);
-        assert!(say(&mut registry, "a", vec![reading("t", None)]).is_none());
-        say(&mut registry, "a", vec![reading("t", number(1.0))]);
-        let append = say(&mut registry, "a", vec![reading("t", None)]).unwrap();
-        assert_eq!(append.samples[0].quality, Quality::bad(Reason::NotReported));
-        assert_eq!(append.samples[0].value, None);
-    }
-
-    #[test]
-    fn what_is_beyond_a_bound_is_refused_and_the_rest_stands() {
-        let limits = Limits { devices_max: 2, series_max: 3, metrics_per_device_max: 2 };
-        let mut registry = registry(limits);
-        let names = ["x", "y", "z"].map(|metric| reading(metric, number(1.0)));
-        let append = say(&mut registry, "a", names.to_vec()).unwrap();
-        assert_eq!(append.samples.len(), 2);
-        assert_eq!(say(&mut registry, "b", names.to_vec()).unwrap().samples.len(), 1);
-        assert!(say(&mut registry, "c", names.to_vec()).is_none());
-        let refused = registry.counts().refused;
-        assert_eq!(refused[Refusal::MetricLimit as usize], 1);
-        assert_eq!(refused[Refusal::SeriesLimit as usize], 2);
-        assert_eq!(refused[Refusal::DeviceLimit as usize], 1);
-        // Known ones go on.
-        assert_eq!(say(&mut registry, "a", names.to_vec()).unwrap().samples.len(), 2);
-    }
-
-    #[test]
-    fn a_stated_time_is_kept_and_urgency_follows_who_waits() {
-        let mut registry = registry(Limits::default());
-        let (stored, _wait) = tokio::sync::oneshot::channel();
-        let event = DeviceEvent {
-            id: "".into(),
-            severity: Severity::Alarm,
-            code: "door".into(),
-            text: "open".into(),
-            ts: Some(UtcMs(5)),
-            params: Vec::new(),
-        };
-        let mut publish = DevicePublish {
-            device: "a".parse().unwrap(),
-            message: DeviceMessage::Telemetry(vec![Reading {
-                ts: Some(UtcMs(9)),
-                ..reading("t", number(1.0))
-            }]),
-            received: AT,
-            mark: None,
-            stored: Some(stored),
-        };
-        let append = registry.plan(&publish, WALL, &mut || [0; 10]).unwrap();
-        assert_eq!(append.urgency, Urgency::Publisher);
-        assert_eq!(append.samples[0].stamp, Stamp::Wall(UtcMs(9), WallSource::Device));
-        assert_eq!(append.samples[0].received, AT);
-        publish.stored = None;
-        assert_eq!(registry.plan(&publish, WALL, &mut || [0; 10]).unwrap().urgency, Urgency::Lazy);
-        publish.message = DeviceMessage::Event(event);
-        let append = registry.plan(&publish, WALL, &mut || [0; 10]).unwrap();
-        assert_eq!(append.urgency, Urgency::Now);
-        assert_eq!(append.events[0].stamp, Stamp::Wall(UtcMs(5), WallSource::Device));
-    }
-
-    #[test]
-    fn a_restarted_registry_knows_what_the_log_knew() {
-        let mut before = registry(Limits::default());
-        let series = say(&mut before, "a", vec![reading("t", number(1.0))]).unwrap().samples[0].series;
-        let mut after = Registry::new(before.catalog().clone(), Limits::default());
-        let append = say(&mut after, "a", vec![reading("t", number(2.0))]).unwrap();
-        assert!(append.definitions.is_empty());
-        assert_eq!(append.samples[0].series, series);
-    }
-}
+mod tests;

@@ -6,13 +6,14 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
-use hub_model::UtcMs;
-use hub_store::{Append, AppendError, LogHandle, Receipt};
+use hub_model::{DeviceName, UtcMs};
+use hub_store::{Append, AppendError, Definition, LogHandle, Receipt, RefusedAppend};
 use southbound::ingest::{DevicePublish, Stored};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, warn};
 
-use super::registry::{Accepted, Entropy, Refusal, Registry};
+use super::refusal::{Refusal, Told};
+use super::registry::{Accepted, Entropy, Plan, Registry};
 use crate::clock::Clock;
 use crate::supervisor::stopped;
 
@@ -20,8 +21,8 @@ use crate::supervisor::stopped;
 /// would only be memory. When it is full, drivers wait, and so do their acknowledgements.
 pub const INBOX_MESSAGES: usize = 256;
 
-/// Messages handed to the log whose publisher has no answer yet. Each costs some 200 bytes; 50 clients with 100 in
-/// flight stay below. At the bound the intake takes no more until the disk has caught up.
+/// Messages handed to the log and not answered by it yet. Each costs some 200 bytes and its last values. The log holds
+/// 4,096 at most, so this is reached only when it answers faster than the intake listens; then no more are taken.
 const WAITING_MAX: usize = 8_192;
 
 /// The registry, shared with the API. Locked for a few synchronous lines only.
@@ -42,18 +43,29 @@ impl SharedRegistry {
 
 /// The intake task. It ends when every driver is gone and everything they said is on flash, or when the log dies.
 pub struct Intake {
-    registry: SharedRegistry,
     log: LogHandle,
     clock: Clock,
     last_known_good: UtcMs,
     inbox: mpsc::Receiver<DevicePublish>,
-    waiting: VecDeque<Waiting>,
+    outstanding: Outstanding,
 }
 
-/// A publisher that waits for its message to be on flash.
+/// What the log has and has not answered, and what follows from its answers.
+struct Outstanding {
+    registry: SharedRegistry,
+    waiting: VecDeque<Waiting>,
+    told: Told,
+    /// Definitions whose append came to nothing. The registry gives out their ids, so they must be stored all the same.
+    unexplained: Vec<Definition>,
+}
+
+/// A message on its way to flash, with its publisher where one waits.
 struct Waiting {
     stored: Pin<Box<dyn Future<Output = Result<hub_store::Stored, AppendError>> + Send>>,
-    answer: oneshot::Sender<Stored>,
+    device: DeviceName,
+    accepted: Accepted,
+    definitions: Vec<Definition>,
+    answer: Option<oneshot::Sender<Stored>>,
 }
 
 /// The log's writer has stopped. Publishers without an answer must not get one.
@@ -73,15 +85,21 @@ impl Intake {
         last_known_good: UtcMs,
         inbox: mpsc::Receiver<DevicePublish>,
     ) -> Intake {
-        Intake { registry, log, clock, last_known_good, inbox, waiting: VecDeque::new() }
+        let outstanding = Outstanding {
+            registry,
+            waiting: VecDeque::new(),
+            told: Told::default(),
+            unexplained: Vec::new(),
+        };
+        Intake { log, clock, last_known_good, inbox, outstanding }
     }
 
     /// Runs to the end of the drivers or of the log. At the stop signal it takes what is in the inbox and no more.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         loop {
             let next = tokio::select! {
-                publish = self.inbox.recv(), if self.waiting.len() < WAITING_MAX => Next::Publish(publish),
-                result = answer_next(&mut self.waiting, &self.registry), if !self.waiting.is_empty() => {
+                publish = self.inbox.recv(), if self.outstanding.waiting.len() < WAITING_MAX => Next::Publish(publish),
+                result = self.outstanding.answer_next(), if !self.outstanding.waiting.is_empty() => {
                     Next::Answered(result)
                 }
                 () = stopped(&mut stop), if !self.inbox.is_closed() => {
@@ -94,17 +112,17 @@ impl Intake {
                 Next::Publish(None) => break,
                 Next::Answered(result) => result,
             };
-            if result.is_err() {
+            if result.is_err() || self.explain().await.is_err() {
                 // Dropping the waiting publishers' channels tells the drivers that nothing was stored.
                 error!(
-                    unanswered = self.waiting.len(),
+                    unanswered = self.outstanding.waiting.len(),
                     "the telemetry log has stopped: nothing can be stored"
                 );
                 return;
             }
         }
-        while !self.waiting.is_empty() {
-            if answer_next(&mut self.waiting, &self.registry).await.is_err() {
+        while !self.outstanding.waiting.is_empty() {
+            if self.outstanding.answer_next().await.is_err() || self.explain().await.is_err() {
                 return;
             }
         }
@@ -112,52 +130,51 @@ impl Intake {
 
     async fn take(&mut self, publish: DevicePublish) -> Result<(), LogIsDead> {
         let wall = self.clock.utc().max(self.last_known_good);
-        let planned = self.registry.lock().plan(&publish, wall, &mut entropy);
-        let Some(append) = planned else {
+        let plan = self.outstanding.registry.lock().plan(&publish, wall, &mut entropy);
+        self.outstanding.tell_refused(&publish.device, &plan);
+        if !plan.holds_message() {
             answer(publish.stored, Stored::Refused);
+            self.outstanding.unexplained.extend(plan.append.definitions);
             return Ok(());
-        };
-        let accepted = Accepted::from(&append);
-        let definitions = append.definitions.clone();
-        match self.append(append).await {
+        }
+        let accepted = Accepted::from(&plan.append);
+        let definitions = plan.append.definitions.clone();
+        match self.append(plan.append).await {
             Ok(receipt) => {
-                self.registry.lock().note(&publish.device, publish.received, &accepted);
-                if let Some(answer) = publish.stored {
-                    self.waiting.push_back(Waiting { stored: Box::pin(receipt.stored()), answer });
-                }
+                let stored = Box::pin(receipt.stored());
+                let (device, answer) = (publish.device, publish.stored);
+                self.outstanding.waiting.push_back(Waiting { stored, device, accepted, definitions, answer });
                 Ok(())
             }
             Err(AppendError::Refused(why)) => {
-                self.registry.lock().count_refused(Refusal::Log);
-                warn!(device = %publish.device, %why, "a message was refused by the log");
+                self.outstanding.refused_by_log(&publish.device, &why, definitions);
                 answer(publish.stored, Stored::Refused);
-                self.append_definitions(definitions).await
+                Ok(())
             }
             Err(AppendError::Closed) => Err(LogIsDead),
         }
     }
 
-    /// The registry already gives out these ids, so they must be explained even though their first use is refused.
-    async fn append_definitions(&mut self, definitions: Vec<hub_store::Definition>) -> Result<(), LogIsDead> {
-        if definitions.is_empty() {
-            return Ok(());
-        }
-        match self.append(Append { definitions, ..Append::default() }).await {
-            Ok(_lazy) => Ok(()),
-            Err(error) => {
+    /// Stores the definitions that are still to be stored.
+    async fn explain(&mut self) -> Result<(), LogIsDead> {
+        while !self.outstanding.unexplained.is_empty() {
+            let definitions = std::mem::take(&mut self.outstanding.unexplained);
+            if let Err(error) = self.append(Append { definitions, ..Append::default() }).await {
                 error!(%error, "definitions could not be stored");
-                Err(LogIsDead)
+                return Err(LogIsDead);
             }
         }
+        Ok(())
     }
 
     /// Waits for room in the log, and goes on answering publishers meanwhile: their commits make that room.
     async fn append(&mut self, append: Append) -> Result<Receipt, AppendError> {
+        let outstanding = &mut self.outstanding;
         let mut appending = pin!(self.log.append(append));
         loop {
             tokio::select! {
                 result = &mut appending => return result,
-                result = answer_next(&mut self.waiting, &self.registry), if !self.waiting.is_empty() => {
+                result = outstanding.answer_next(), if !outstanding.waiting.is_empty() => {
                     result.map_err(|LogIsDead| AppendError::Closed)?;
                 }
             }
@@ -165,30 +182,58 @@ impl Intake {
     }
 }
 
-/// Waits for the oldest outstanding commit and answers its publisher. Cancel-safe: what is polled stays queued. The
-/// log commits in the order of appends, so nobody waits behind a later one.
-async fn answer_next(waiting: &mut VecDeque<Waiting>, registry: &SharedRegistry) -> Result<(), LogIsDead> {
-    let result = poll_fn(|context| match waiting.front_mut() {
-        Some(front) => front.stored.as_mut().poll(context),
-        None => Poll::Pending,
-    })
-    .await;
-    let front = waiting.pop_front();
-    match (result, front) {
-        (Ok(stored), Some(front)) => {
-            if stored.duplicate {
-                registry.lock().count_duplicate();
+impl Outstanding {
+    /// Waits for the oldest outstanding commit, notes it and answers its publisher. Cancel-safe: what is polled stays
+    /// queued. The log commits in the order of appends, so nobody waits behind a later one, and last values follow
+    /// each other as they came.
+    async fn answer_next(&mut self) -> Result<(), LogIsDead> {
+        let result = poll_fn(|context| match self.waiting.front_mut() {
+            Some(front) => front.stored.as_mut().poll(context),
+            None => Poll::Pending,
+        })
+        .await;
+        let front = self.waiting.pop_front();
+        match (result, front) {
+            (Ok(stored), Some(front)) => {
+                if stored.duplicate {
+                    self.registry.lock().count_duplicate();
+                    self.unexplained.extend(front.definitions);
+                } else {
+                    self.registry.lock().note(&front.accepted);
+                }
+                answer(front.answer, Stored::OnFlash);
+                Ok(())
             }
-            answer(Some(front.answer), Stored::OnFlash);
-            Ok(())
+            (Err(AppendError::Refused(why)), Some(front)) => {
+                self.refused_by_log(&front.device, &why, front.definitions);
+                answer(front.answer, Stored::Refused);
+                Ok(())
+            }
+            (Err(AppendError::Closed), _) | (_, None) => Err(LogIsDead),
         }
-        (Err(AppendError::Refused(why)), Some(front)) => {
-            registry.lock().count_refused(Refusal::Log);
-            warn!(%why, "a message was refused by the log");
-            answer(Some(front.answer), Stored::Refused);
-            Ok(())
+    }
+
+    fn refused_by_log(&mut self, device: &DeviceName, why: &RefusedAppend, definitions: Vec<Definition>) {
+        self.registry.lock().count_refused(Refusal::Log);
+        self.unexplained.extend(definitions);
+        if self.told.is_news(device, Refusal::Log) {
+            warn!(%device, %why, "a message was refused by the log; more of this device are only counted");
         }
-        (Err(AppendError::Closed), _) | (_, None) => Err(LogIsDead),
+    }
+
+    fn tell_refused(&mut self, device: &DeviceName, plan: &Plan) {
+        for (refusal, metric) in &plan.refused {
+            if !self.told.is_news(device, *refusal) {
+                continue;
+            }
+            let reason = refusal.name();
+            match metric {
+                Some(metric) => {
+                    warn!(%device, %metric, reason, "a reading was refused; more of this device are only counted");
+                }
+                None => warn!(%device, reason, "a message was refused; more of this device are only counted"),
+            }
+        }
     }
 }
 
@@ -207,58 +252,4 @@ fn entropy() -> Entropy {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::EARLIEST_PLAUSIBLE;
-    use crate::intake::Limits;
-    use hub_model::{HubId, Ulid, Value};
-    use hub_store::{LogConfig, OpenContext, SampleQuery};
-    use southbound_wire::{DeviceMessage, Reading};
-
-    fn say(clock: &Clock, value: Option<f64>) -> (DevicePublish, oneshot::Receiver<Stored>) {
-        let (stored, answer) = oneshot::channel();
-        let reading = Reading { metric: "t".parse().unwrap(), value: value.map(Value::F64), ts: None };
-        let publish = DevicePublish {
-            device: "pump".parse().unwrap(),
-            message: DeviceMessage::Telemetry(vec![reading]),
-            received: clock.now(),
-            mark: None,
-            stored: Some(stored),
-        };
-        (publish, answer)
-    }
-
-    #[tokio::test]
-    async fn publishers_hear_of_what_is_stored_and_nothing_once_the_log_is_gone() {
-        let dir = std::env::temp_dir().join(format!("relais-intake-{}", std::process::id()));
-        let clock = Clock::new();
-        let context = OpenContext { hub: HubId::new(Ulid::new(1, [1; 10])), now: clock.now(), seed: [7; 32] };
-        let config = LogConfig { wal_file_bytes: 256 * 1024, ..LogConfig::default() };
-        let (log, _) = hub_store::open(&dir, config, &context, Arc::new(move || clock.now())).unwrap();
-        let registry = SharedRegistry::new(Registry::new(log.catalog(), Limits::default()));
-        let (ingest, inbox) = mpsc::channel(INBOX_MESSAGES);
-        let (_stop, stopping) = watch::channel(false);
-        let intake = Intake::new(registry.clone(), log.clone(), clock, EARLIEST_PLAUSIBLE, inbox);
-        let story = async {
-            let mut answers = Vec::new();
-            for value in 0..100 {
-                let (publish, answer) = say(&clock, Some(value.into()));
-                ingest.send(publish).await.unwrap();
-                answers.push(answer);
-            }
-            for answer in answers {
-                assert_eq!(answer.await, Ok(Stored::OnFlash));
-            }
-            assert_eq!(log.reader().samples(&SampleQuery::default()).count(), 100);
-            let closing = log.clone();
-            tokio::task::spawn_blocking(move || closing.close()).await.unwrap().unwrap();
-            let (publish, answer) = say(&clock, Some(1.0));
-            ingest.send(publish).await.unwrap();
-            assert!(answer.await.is_err(), "no answer from a dead log");
-        };
-        // The intake ends by itself, because the log did.
-        tokio::join!(intake.run(stopping), story);
-        assert_eq!(registry.lock().counts().samples, 100);
-        std::fs::remove_dir_all(dir).unwrap();
-    }
-}
+mod tests;

@@ -91,8 +91,8 @@ fn intake(api: &Api) -> Vec<MetricRow> {
         MetricRow::gauge("relais_devices", "Devices known.", size(devices)),
         MetricRow::gauge("relais_series", "Series known.", size(series)),
         MetricRow::counter("relais_intake_messages_total", "Messages taken from drivers.", counts.messages),
-        MetricRow::counter("relais_intake_samples_total", "Readings handed to the log.", counts.samples),
-        MetricRow::counter("relais_intake_events_total", "Events handed to the log.", counts.events),
+        MetricRow::counter("relais_intake_samples_total", "Readings on flash.", counts.samples),
+        MetricRow::counter("relais_intake_events_total", "Events on flash.", counts.events),
         MetricRow::counter(
             "relais_intake_duplicates_total",
             "Resent messages that were on flash already.",

@@ -5,6 +5,7 @@
 //! the log is blocking work and runs on blocking threads.
 
 mod api;
+mod events;
 mod export;
 mod guard;
 mod health;
@@ -28,7 +29,7 @@ use axum::routing::get;
 pub use api::{Api, Facts, HealthSource, Listener, MetricSource, WebCounts};
 pub use export::Format;
 pub use guard::Surface;
-pub use server::{Acceptor, serve};
+pub use server::{Acceptor, CONNECTIONS_MAX, serve};
 pub use status::{ClassView, Status};
 
 /// Every route, behind the guard of one surface.
@@ -42,6 +43,7 @@ pub fn router(api: Arc<Api>, surface: Surface) -> Router {
         .route("/api/v1/series", get(lists::series))
         .route("/api/v1/ledger", get(ledger::ledger))
         .route("/api/v1/gaps", get(ledger::gaps))
+        .route("/api/v1/events", get(events::events))
         .route("/api/v1/export", get(export::export))
         .fallback(problem::not_found)
         .layer(axum::middleware::from_fn_with_state(guarded, guard::guard))

@@ -20,7 +20,7 @@ use crate::supervisor::{Rule, Supervisor, stopped};
 
 /// Connections at once per surface: some browsers, a scraper, and room for a hundred that stall. Further ones wait to
 /// be accepted.
-const CONNECTIONS_MAX: usize = 256;
+pub const CONNECTIONS_MAX: usize = 256;
 
 /// A request's head must be complete within this, and an idle connection says something.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);

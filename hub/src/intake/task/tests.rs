@@ -1,0 +1,142 @@
+//! What publishers hear, and what the log then holds.
+
+use std::path::PathBuf;
+
+use super::*;
+use crate::clock::EARLIEST_PLAUSIBLE;
+use crate::intake::{INBOX_MESSAGES, Limits};
+use hub_model::{HubId, Severity, Ulid, Value};
+use hub_store::{LogConfig, OpenContext, SampleQuery};
+use southbound::ingest::PublishMark;
+use southbound_wire::{DeviceEvent, DeviceMessage, Reading};
+
+struct Story {
+    dir: PathBuf,
+    clock: Clock,
+    log: LogHandle,
+    registry: SharedRegistry,
+    ingest: mpsc::Sender<DevicePublish>,
+}
+
+impl Story {
+    fn begin(name: &str) -> (Story, Intake) {
+        let dir = std::env::temp_dir().join(format!("relais-intake-{}-{name}", std::process::id()));
+        let clock = Clock::new();
+        let context = OpenContext { hub: HubId::new(Ulid::new(1, [1; 10])), now: clock.now(), seed: [7; 32] };
+        let config = LogConfig { wal_file_bytes: 256 * 1024, ..LogConfig::default() };
+        let (log, _) = hub_store::open(&dir, config, &context, Arc::new(move || clock.now())).unwrap();
+        let registry = SharedRegistry::new(Registry::new(log.catalog(), Limits::default()));
+        let (ingest, inbox) = mpsc::channel(INBOX_MESSAGES);
+        let intake = Intake::new(registry.clone(), log.clone(), clock, EARLIEST_PLAUSIBLE, inbox);
+        (Story { dir, clock, log, registry, ingest }, intake)
+    }
+
+    async fn say(&self, message: DeviceMessage, mark: Option<PublishMark>) -> oneshot::Receiver<Stored> {
+        let (stored, answer) = oneshot::channel();
+        let (device, received) = ("pump".parse().unwrap(), self.clock.now());
+        let publish = DevicePublish { device, message, received, mark, stored: Some(stored) };
+        self.ingest.send(publish).await.unwrap();
+        answer
+    }
+
+    fn samples(&self) -> usize {
+        self.log.reader().samples(&SampleQuery::default()).count()
+    }
+}
+
+impl Drop for Story {
+    fn drop(&mut self) {
+        let _gone = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+fn reading(value: Option<f64>) -> DeviceMessage {
+    let reading = Reading { metric: "t".parse().unwrap(), value: value.map(Value::F64), ts: None };
+    DeviceMessage::Telemetry(vec![reading])
+}
+
+#[tokio::test]
+async fn publishers_hear_of_what_is_stored_and_nothing_once_the_log_is_gone() {
+    let (site, intake) = Story::begin("heard");
+    let (_stop, stopping) = watch::channel(false);
+    let story = async {
+        let mut answers = Vec::new();
+        for value in 0..100 {
+            answers.push(site.say(reading(Some(value.into())), None).await);
+        }
+        for answer in answers {
+            assert_eq!(answer.await, Ok(Stored::OnFlash));
+        }
+        assert_eq!(site.samples(), 100);
+        let closing = site.log.clone();
+        tokio::task::spawn_blocking(move || closing.close()).await.unwrap().unwrap();
+        let answer = site.say(reading(Some(1.0)), None).await;
+        assert!(answer.await.is_err(), "no answer from a dead log");
+    };
+    // The intake ends by itself, because the log did.
+    tokio::join!(intake.run(stopping), story);
+    assert_eq!(site.registry.lock().counts().samples, 100);
+}
+
+#[tokio::test]
+async fn a_message_of_which_nothing_can_be_stored_is_refused_and_its_device_remembered() {
+    let (site, intake) = Story::begin("null");
+    let (stop, stopping) = watch::channel(false);
+    let story = async {
+        assert_eq!(site.say(reading(None), None).await.await, Ok(Stored::Refused));
+        assert_eq!(site.say(reading(Some(1.0)), None).await.await, Ok(Stored::OnFlash));
+        stop.send_replace(true);
+    };
+    tokio::join!(intake.run(stopping), story);
+    let counts = site.registry.lock().counts();
+    assert_eq!((counts.samples, counts.refused[Refusal::NullOfUnknown as usize]), (1, 1));
+    assert_eq!(site.log.catalog().devices().count(), 1);
+}
+
+#[tokio::test]
+async fn a_recognised_resend_is_on_flash_and_changes_nothing() {
+    let (site, intake) = Story::begin("resend");
+    let (stop, stopping) = watch::channel(false);
+    let mark = PublishMark { incarnation: 1, packet_id: 2, content_hash: 3, dup: false };
+    let story = async {
+        assert_eq!(site.say(reading(Some(1.0)), Some(mark)).await.await, Ok(Stored::OnFlash));
+        let newer = PublishMark { packet_id: 3, content_hash: 4, ..mark };
+        assert_eq!(site.say(reading(Some(2.0)), Some(newer)).await.await, Ok(Stored::OnFlash));
+        let resend = PublishMark { dup: true, ..mark };
+        assert_eq!(site.say(reading(Some(1.0)), Some(resend)).await.await, Ok(Stored::OnFlash));
+        stop.send_replace(true);
+    };
+    tokio::join!(intake.run(stopping), story);
+    assert_eq!(site.samples(), 1 + 1);
+    let registry = site.registry.lock();
+    assert_eq!((registry.counts().samples, registry.counts().duplicates), (2, 1));
+    let series = registry.catalog().all_series().next().unwrap().id;
+    assert_eq!(registry.last(series).unwrap().value, Some(Value::F64(2.0)));
+}
+
+#[tokio::test]
+async fn what_the_log_refuses_leaves_no_id_unexplained() {
+    let (site, intake) = Story::begin("refused");
+    let (stop, stopping) = watch::channel(false);
+    let event = DeviceEvent {
+        id: "".into(),
+        severity: Severity::Info,
+        code: "c".into(),
+        text: "t".into(),
+        ts: None,
+        // More than the log takes, and found by its writer only.
+        params: vec![("p".into(), "x".repeat(10_000).into())],
+    };
+    let story = async {
+        let answer = site.say(DeviceMessage::Event(event), None).await;
+        assert_eq!(answer.await, Ok(Stored::Refused));
+        assert_eq!(site.say(reading(Some(1.0)), None).await.await, Ok(Stored::OnFlash));
+        stop.send_replace(true);
+    };
+    tokio::join!(intake.run(stopping), story);
+    let counts = site.registry.lock().counts();
+    assert_eq!((counts.events, counts.refused[Refusal::Log as usize]), (0, 1));
+    let catalog = site.log.catalog();
+    let series = catalog.all_series().next().unwrap();
+    assert!(catalog.device(series.key.device).is_some(), "the device of the series is known to the log");
+}
