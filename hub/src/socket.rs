@@ -39,22 +39,28 @@ pub enum SocketError {
     },
 }
 
+/// The socket's name in its folder. Dropped, it is removed: at the end of a run, and when a start fails halfway.
+#[derive(Debug)]
+pub struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // Whoever removed it before us has done what we wanted; a next start replaces it in any case.
+        let _gone = std::fs::remove_file(&self.0);
+    }
+}
+
 /// Listens at `path`: mode 0600, a missing folder made with 0700, a dead hub's socket replaced. Call it from within a
 /// tokio runtime.
-pub fn bind(path: &Path) -> Result<UnixListener, SocketError> {
+pub fn bind(path: &Path) -> Result<(UnixListener, SocketFile), SocketError> {
     let failed = |source: io::Error| SocketError::Io { path: path.to_owned(), source };
     if let Some(dir) = path.parent() {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
         made.map_err(|source| SocketError::Io { path: dir.to_owned(), source })?;
     }
     remove_stale(path)?;
-    listen(path).map_err(failed)
-}
-
-/// Removes the socket at the end of an orderly run.
-pub fn remove(path: &Path) {
-    // Whoever removed it before us has done what we wanted; a next start replaces it in any case.
-    let _gone = std::fs::remove_file(path);
+    let listener = listen(path).map_err(failed)?;
+    Ok((listener, SocketFile(path.to_owned())))
 }
 
 fn remove_stale(path: &Path) -> Result<(), SocketError> {
@@ -102,12 +108,16 @@ mod tests {
     async fn only_the_owner_may_use_it_and_a_dead_one_is_replaced() {
         let dir = place("dead");
         let path = dir.join("hub.sock");
-        let listener = bind(&path).unwrap();
+        let (listener, file) = bind(&path).unwrap();
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&dir), mode(&path)), (0o700, 0o600));
         assert!(matches!(bind(&path), Err(SocketError::InUse { .. })));
         drop(listener);
-        assert!(bind(&path).is_ok());
+        // As after a crash: the name stays, and nobody answers.
+        std::mem::forget(file);
+        assert!(path.exists());
+        drop(bind(&path).unwrap());
+        assert!(!path.exists(), "an orderly end removes it");
         std::fs::remove_dir_all(dir).unwrap();
     }
 

@@ -29,6 +29,9 @@ const RESTART_DELAY_MAX: Duration = Duration::from_secs(60);
 /// Ends of vital tasks wait here for the main loop; the first one already stops the hub, so later ones may be lost.
 const ENDED_QUEUE: usize = 8;
 
+/// The broker's tasks that are there as long as it is. Its connections come and go.
+pub const DRIVER_TASKS: [&str; 3] = ["mqtt-fanout", "mqtt-listener", "mqtt-sessions"];
+
 /// What the end of a task means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
@@ -36,6 +39,8 @@ pub enum Rule {
     Vital,
     /// Run it again.
     Restart,
+    /// The hub still stores what comes in without it, but does not do all of its work: [`Supervisor::missing`] says so.
+    Standing,
     /// It comes and goes, such as a connection.
     Passing,
 }
@@ -67,6 +72,7 @@ struct Shared {
     running: AtomicUsize,
     ends_expected: AtomicBool,
     counts: Mutex<BTreeMap<&'static str, Counts>>,
+    missing: Mutex<Option<&'static str>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -86,6 +92,7 @@ impl Supervisor {
             running: AtomicUsize::new(0),
             ends_expected: AtomicBool::new(false),
             counts: Mutex::default(),
+            missing: Mutex::default(),
         };
         (Supervisor { shared: Arc::new(shared) }, inbox)
     }
@@ -106,15 +113,13 @@ impl Supervisor {
         self.shared.stop.send_replace(true);
     }
 
-    /// Runs a task whose end is of interest only as [`Rule::Vital`] or [`Rule::Passing`].
+    /// Runs a task once: any rule but [`Rule::Restart`].
     pub fn spawn(&self, name: &'static str, rule: Rule, task: impl Future<Output = ()> + Send + 'static) {
         let this = self.clone();
         self.run(async move {
             this.guarded(name, Box::pin(task)).await;
-            if rule == Rule::Vital && !this.shared.ends_expected.load(Ordering::Acquire) {
-                error!(task = name, "a task the hub cannot do without has ended");
-                // Full means the hub is stopping already.
-                let _ = this.shared.ended.try_send(Ended { name });
+            if !this.shared.ends_expected.load(Ordering::Acquire) {
+                this.ended(name, rule);
             }
         });
     }
@@ -143,6 +148,17 @@ impl Supervisor {
                 delay = (delay * 2).min(RESTART_DELAY_MAX);
             }
         });
+    }
+
+    /// A standing task that has ended, though nobody asked it to.
+    pub fn missing(&self) -> Option<&'static str> {
+        *self.shared.missing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Every task there ever was.
+    #[cfg(test)]
+    pub(crate) fn task_names(&self) -> Vec<&'static str> {
+        self.shared.counts.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
     }
 
     /// How many tasks have not ended yet.
@@ -180,6 +196,21 @@ impl Supervisor {
         }));
     }
 
+    fn ended(&self, name: &'static str, rule: Rule) {
+        match rule {
+            Rule::Vital => {
+                error!(task = name, "a task the hub cannot do without has ended");
+                // Full means the hub is stopping already.
+                let _ = self.shared.ended.try_send(Ended { name });
+            }
+            Rule::Standing => {
+                error!(task = name, "a task has ended that should not: restart the hub, and report this");
+                *self.shared.missing.lock().unwrap_or_else(PoisonError::into_inner) = Some(name);
+            }
+            Rule::Restart | Rule::Passing => {}
+        }
+    }
+
     async fn guarded(&self, name: &'static str, task: BoxedTask) {
         self.count(name, |_| ());
         if (CatchPanic { task }).await.is_err() {
@@ -195,9 +226,10 @@ impl Supervisor {
 }
 
 impl Spawn for Supervisor {
-    /// Southbound's tasks come and go (connections) or report their end through their handle (the broker).
+    /// Southbound's tasks come and go (connections) or stand as long as the broker.
     fn spawn(&self, name: &'static str, task: BoxedTask) {
-        Supervisor::spawn(self, name, Rule::Passing, task);
+        let rule = if DRIVER_TASKS.contains(&name) { Rule::Standing } else { Rule::Passing };
+        Supervisor::spawn(self, name, rule, task);
     }
 }
 
@@ -233,6 +265,22 @@ mod tests {
         let panics =
             rows.iter().find(|r| r.name == "relais_task_panics_total" && r.labels[0].1 == "broken").unwrap();
         assert_eq!(panics.value, 1.0);
+    }
+
+    #[tokio::test]
+    async fn a_standing_task_is_missed_unless_its_end_was_expected() {
+        for (expected, missing) in [(false, Some("mqtt-fanout")), (true, None)] {
+            let (supervisor, _ended) = Supervisor::new(tokio::runtime::Handle::current());
+            if expected {
+                supervisor.stop();
+            }
+            Spawn::spawn(&supervisor, "mqtt-connection", Box::pin(async {}));
+            Spawn::spawn(&supervisor, "mqtt-fanout", Box::pin(async { panic!("on purpose") }));
+            while supervisor.running() > 0 {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(supervisor.missing(), missing);
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -5,6 +5,7 @@
 //! without any of it, only slower to recover from.
 
 mod clock_task;
+mod files;
 mod start;
 mod stop;
 

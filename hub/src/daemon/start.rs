@@ -13,12 +13,12 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
-use super::clock_task;
+use super::{clock_task, files};
 use crate::clock::{Clock, EARLIEST_PLAUSIBLE};
 use crate::config::{Config, StorageConfig};
 use crate::intake::{INBOX_MESSAGES, Intake, Limits, Registry, SharedRegistry};
 use crate::metrics::{MetricKind, MetricRow, float};
-use crate::socket;
+use crate::socket::{self, SocketFile};
 use crate::supervisor::{Ended, Rule, Supervisor};
 use crate::web::{Acceptor, Api, Facts, Listener, Surface, router, serve};
 
@@ -90,7 +90,7 @@ pub(super) struct Parts {
     pub(super) log: LogHandle,
     pub(super) broker: SharedBroker,
     pub(super) supervisor: Supervisor,
-    pub(super) socket: PathBuf,
+    pub(super) socket: SocketFile,
 }
 
 /// The broker, shared with the API, which reads its numbers until the stop takes it out.
@@ -101,14 +101,15 @@ pub(super) async fn start(config: Config) -> Result<(Parts, mpsc::Receiver<Ended
     let clock = Clock::new();
     let (log, recovery) = open_log(&config.storage, clock).await?;
     tell_recovery(&config.storage.dir, &recovery);
-    let started = wire(config, clock, log.clone(), &recovery).await;
+    let (supervisor, ended) = Supervisor::new(tokio::runtime::Handle::current());
+    let started = wire(config, clock, log.clone(), &recovery, supervisor).await;
     if started.is_err() {
         let closed = tokio::task::spawn_blocking(move || log.close()).await;
         if let Ok(Err(error)) = closed {
             warn!(%error, "the telemetry log did not close in order");
         }
     }
-    started
+    started.map(|parts| (parts, ended))
 }
 
 async fn wire(
@@ -116,8 +117,8 @@ async fn wire(
     clock: Clock,
     log: LogHandle,
     recovery: &Recovery,
-) -> Result<(Parts, mpsc::Receiver<Ended>), StartError> {
-    let (supervisor, ended) = Supervisor::new(tokio::runtime::Handle::current());
+    supervisor: Supervisor,
+) -> Result<Parts, StartError> {
     let registry = SharedRegistry::new(Registry::new(log.catalog(), Limits::default()));
     recall(&registry, log.reader()).await;
     let mut watcher = clock_task::watcher(&clock, &registry);
@@ -126,11 +127,9 @@ async fn wire(
     let web = listen_web(config.web.listen).await?;
     let web_address =
         web.local_addr().map_err(|source| StartError::Web { address: config.web.listen, source })?;
-    let local = socket::bind(&config.socket.path)?;
+    let (local, socket) = socket::bind(&config.socket.path)?;
 
     let (ingest, inbox) = mpsc::channel(INBOX_MESSAGES);
-    let intake = Intake::new(registry.clone(), log.clone(), clock, last_known_good(&registry), inbox);
-    supervisor.spawn("intake", Rule::Vital, intake.run(supervisor.stop_signal()));
     let (forgotten, mut forget) = mpsc::channel(FORGOTTEN_QUEUE);
     let forgetting = log.clone();
     supervisor.spawn("forget sessions", Rule::Passing, async move {
@@ -141,6 +140,9 @@ async fn wire(
     let tasks = Arc::new(supervisor.clone());
     let around = Surroundings { ingest, forgotten, clock: Arc::new(clock), tasks };
     let broker = Broker::start(mqtt_config(&config), around).await?;
+    // After the last thing that can fail: an intake without drivers ends, and its end would be told as a fault.
+    let intake = Intake::new(registry.clone(), log.clone(), clock, last_known_good(&registry), inbox);
+    supervisor.spawn("intake", Rule::Vital, intake.run(supervisor.stop_signal()));
 
     let listeners = listeners(&broker, web_address, &config.socket.path);
     let broker: SharedBroker = Arc::new(Mutex::new(Some(broker)));
@@ -148,14 +150,15 @@ async fn wire(
     let mut api = Api::new(facts, clock, log.clone(), registry.clone(), supervisor.clone());
     let (numbers, health) = (broker.clone(), broker.clone());
     api.metric_sources.push(Arc::new(move || broker_metrics(&numbers)));
-    api.health_sources.push(Arc::new(move || broker_trouble(&health)));
+    let watched = supervisor.clone();
+    api.health_sources.push(Arc::new(move || broker_trouble(&health, &watched)));
     let api = Arc::new(api);
     spawn_api("web", Acceptor::Tcp(web), Surface::Web, &api, &supervisor);
     spawn_api("socket", Acceptor::Unix(local), Surface::Socket, &api, &supervisor);
     spawn_clock(clock, registry, log.clone(), &supervisor);
 
     tell_listening(&config, web_address);
-    Ok((Parts { clock, log, broker, supervisor, socket: config.socket.path }, ended))
+    Ok(Parts { clock, log, broker, supervisor, socket })
 }
 
 /// Fills in what devices said last before this start. What cannot be read is left out: queries will tell of it.
@@ -244,10 +247,12 @@ async fn listen_web(address: SocketAddr) -> Result<TcpListener, StartError> {
 fn mqtt_config(config: &Config) -> MqttConfig {
     let listener =
         |l: &crate::config::MqttListener| ListenerConfig { address: l.address, anonymous: l.anonymous };
+    let limits = MqttLimits::default();
+    let connections_max = files::mqtt_connections(limits.connections_max);
     MqttConfig {
         listeners: config.mqtt.listeners.iter().map(listener).collect(),
         dir: config.storage.dir.clone(),
-        limits: MqttLimits::default(),
+        limits: MqttLimits { connections_max, ..limits },
     }
 }
 
@@ -305,9 +310,13 @@ fn broker_metrics(broker: &SharedBroker) -> Vec<MetricRow> {
     rows.iter().map(convert).collect()
 }
 
-fn broker_trouble(broker: &SharedBroker) -> Option<String> {
-    let broker = broker.lock().unwrap_or_else(PoisonError::into_inner);
-    broker.is_none().then(|| "the hub is stopping".to_owned())
+fn broker_trouble(broker: &SharedBroker, supervisor: &Supervisor) -> Option<String> {
+    let stopping = broker.lock().unwrap_or_else(PoisonError::into_inner).is_none();
+    if stopping {
+        return Some("the hub is stopping".to_owned());
+    }
+    let missing = supervisor.missing()?;
+    Some(format!("a part of the MQTT broker has ended ({missing}); restart the hub and report its log"))
 }
 
 fn tell_listening(config: &Config, web: SocketAddr) {
@@ -318,4 +327,68 @@ fn tell_listening(config: &Config, web: SocketAddr) {
     info!(path = %config.socket.path.display(), "listening for the command line");
     let (dir, quota) = (config.storage.dir.display(), config.storage.quota);
     info!(site = config.site.name, %dir, %quota, version = env!("CARGO_PKG_VERSION"), "the hub runs");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Layers, MqttListener};
+
+    /// A configuration in a folder of its own, on free ports.
+    fn config(name: &str) -> Config {
+        let dir = std::env::temp_dir().join(format!("relais-start-{}-{name}", std::process::id()));
+        let mut config = Layers::default().load().unwrap().config;
+        config.socket.path = dir.join("hub.sock");
+        config.storage.dir = dir;
+        config.web.listen.set_port(0);
+        config.mqtt.listeners[0].address.set_port(0);
+        config
+    }
+
+    #[tokio::test]
+    async fn a_failed_start_leaves_no_socket_and_starts_nothing() {
+        let mut config = config("failed");
+        let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = taken.local_addr().unwrap();
+        config.mqtt.listeners.push(MqttListener { address, anonymous: true });
+        let clock = Clock::new();
+        let (log, recovery) = open_log(&config.storage, clock).await.unwrap();
+        let (supervisor, mut ended) = Supervisor::new(tokio::runtime::Handle::current());
+        let failed = wire(config.clone(), clock, log.clone(), &recovery, supervisor.clone()).await;
+        let why = failed.err().unwrap().to_string();
+        assert!(why.contains(&address.to_string()), "{why}");
+        assert!(!config.socket.path.exists());
+        while supervisor.running() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(ended.try_recv().is_err(), "the end of no task is told");
+        tokio::task::spawn_blocking(move || log.close()).await.unwrap().unwrap();
+        std::fs::remove_dir_all(config.storage.dir).unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_parts_of_the_broker_are_those_whose_end_is_seen() {
+        let config = config("standing");
+        let (parts, _ended) = start(config.clone()).await.unwrap();
+        assert_eq!(parts.supervisor.missing(), None);
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        let tasks = parts.supervisor.task_names();
+        for name in crate::supervisor::DRIVER_TASKS {
+            assert!(tasks.contains(&name), "{name} is not among {tasks:?}");
+        }
+        let broker = parts.broker.clone();
+        // Dropped without an order to stop, the broker ends by itself, which nobody wanted.
+        drop(broker.lock().unwrap().take());
+        while parts.supervisor.missing().is_none() {
+            tokio::task::yield_now().await;
+        }
+        parts.supervisor.stop();
+        let log = parts.log.clone();
+        drop(parts);
+        tokio::task::spawn_blocking(move || log.close()).await.unwrap().unwrap();
+        assert!(!config.socket.path.exists());
+        std::fs::remove_dir_all(config.storage.dir).unwrap();
+    }
 }

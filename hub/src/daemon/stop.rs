@@ -7,7 +7,6 @@ use tokio::sync::oneshot;
 use tracing::{error, info};
 
 use super::start::Parts;
-use crate::socket;
 use crate::supervisor::{Rule, Supervisor};
 
 /// Clients have this long for their last acknowledgements; the rest of the deadline is the log's.
@@ -48,7 +47,7 @@ async fn stop(parts: Parts) -> bool {
     info!("phase 3 of 3: closing the telemetry log");
     let log = parts.log;
     let closed = tokio::task::spawn_blocking(move || log.close()).await;
-    socket::remove(&parts.socket);
+    drop(parts.socket);
     match closed {
         Ok(Ok(())) => true,
         Ok(Err(error)) => {
