@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[command(
     name = "relais-hub",
     version,
-    about,
+    about = "The site daemon: MQTT broker, telemetry log and local API",
     after_help = "Exit codes: 0 done, 1 failed, 2 usage, \
     7 the hub cannot be reached, 9 a check found problems, 78 the configuration is wrong (run only)."
 )]
@@ -91,8 +91,31 @@ pub(super) enum DataCommand {
     Ledger(StatusArgs),
     /// What is missing, when and why
     Gaps(StatusArgs),
+    /// What devices reported, newest first
+    Events(EventsArgs),
     /// Write readings as NDJSON or CSV
     Export(ExportArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EventsArgs {
+    #[command(flatten)]
+    pub(super) local: Local,
+    /// Only this class: alarm, or event for everything else
+    #[arg(long, value_name = "CLASS")]
+    pub(super) class: Option<EventClass>,
+    /// At most this many
+    #[arg(long, value_name = "NUMBER", default_value = "100")]
+    pub(super) limit: usize,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum EventClass {
+    Alarm,
+    Event,
 }
 
 #[derive(Debug, Args)]
@@ -155,5 +178,12 @@ mod tests {
     fn the_words_do_not_contradict_each_other() {
         use clap::CommandFactory;
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_first_line_of_help_says_what_this_is() {
+        use clap::CommandFactory;
+        let help = Arguments::command().render_help().to_string();
+        assert!(help.starts_with("The site daemon: MQTT broker, telemetry log and local API\n"), "{help}");
     }
 }

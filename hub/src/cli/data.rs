@@ -1,4 +1,4 @@
-//! `data ledger`, `data gaps` and `data export`.
+//! `data ledger`, `data gaps` and `data export`; `data events` is in [`super::events`].
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::args::{DataCommand, ExportArgs, ExportFormat, StatusArgs};
 use super::client::{Client, with_query};
 use super::config::socket;
+use super::events;
 use super::failure::Failure;
 use super::output;
 use super::table::{Table, thousands};
@@ -22,6 +23,7 @@ pub(super) fn data(command: &DataCommand) -> Result<(), Failure> {
     match command {
         DataCommand::Ledger(args) => ledger(args),
         DataCommand::Gaps(args) => gaps(args),
+        DataCommand::Events(args) => events::events(args),
         DataCommand::Export(args) => export(args),
     }
 }

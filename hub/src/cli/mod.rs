@@ -4,6 +4,7 @@ mod args;
 mod client;
 mod config;
 mod data;
+mod events;
 mod failure;
 mod logging;
 mod output;

@@ -7,7 +7,7 @@ use super::client::Client;
 use super::config::socket;
 use super::failure::Failure;
 use super::output;
-use super::table::thousands;
+use super::table::{counted, thousands};
 use crate::config::ByteSize;
 use crate::web::Status;
 
@@ -71,16 +71,13 @@ fn strip(status: &Status) -> String {
         [
             "Hub".to_owned(),
             hub.to_owned(),
-            format!("{} readings", thousands(status.intake.samples)),
-            match status.intake.events {
-                1 => "1 event since start".to_owned(),
-                events => format!("{} events since start", thousands(events)),
-            },
+            counted(status.intake.samples, "reading", "readings"),
+            format!("{} since start", counted(status.intake.events, "event", "events")),
         ],
         [
             "Stored".to_owned(),
             stored.to_owned(),
-            format!("{} records on flash", thousands(status.storage.stored)),
+            format!("{} on flash", counted(status.storage.stored, "record", "records")),
             format!("{} lost", thousands(status.storage.lost)),
         ],
     ];
@@ -123,7 +120,14 @@ fn storage(status: &Status) -> String {
 fn refused(status: &Status) -> String {
     match status.intake.refused {
         0 => "nothing since start".to_owned(),
-        count => format!("{} since start; /metrics says why", thousands(count)),
+        count => {
+            let web = status.listeners.iter().find(|listener| listener.kind == "web");
+            let address = web.map_or("127.0.0.1:8080", |web| web.address.as_str());
+            format!(
+                "{} since start; why: the hub's log, and curl -s http://{address}/metrics | grep _refused_",
+                thousands(count)
+            )
+        }
     }
 }
 
@@ -177,6 +181,20 @@ mod tests {
              refused  nothing since start\n\
              mqtt     127.0.0.1:1883\n"
         );
+        let mut one = example();
+        one.intake.samples = 1;
+        one.intake.events = 1;
+        one.intake.refused = 1;
+        one.storage.stored = 1;
+        one.listeners.push(Listener { kind: "web".into(), address: "127.0.0.1:9".into() });
+        let screen = render(&one);
+        for line in [
+            "2 of 3 heard in 5 min     1 reading               1 record on flash\n",
+            "12 series                 1 event since start     0 lost\n",
+            "refused  1 since start; why: the hub's log, and curl -s http://127.0.0.1:9/metrics | grep _refused_\n",
+        ] {
+            assert!(screen.contains(line), "{line} is not in\n{screen}");
+        }
         assert_eq!(example().listeners, [Listener { kind: "mqtt".into(), address: "127.0.0.1:1883".into() }]);
     }
 }

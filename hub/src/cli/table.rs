@@ -46,6 +46,11 @@ impl Table {
     }
 }
 
+/// `1 record`, `2,000 records`.
+pub(super) fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", thousands(number), if number == 1 { one } else { many })
+}
+
 /// `1234567` as `1,234,567`.
 pub(super) fn thousands(number: u64) -> String {
     let digits = number.to_string();
@@ -69,6 +74,14 @@ mod tests {
         table.row(vec!["telemetry".into(), thousands(1_234_567)]);
         table.row(vec!["alarm".into(), thousands(0)]);
         assert_eq!(table.render(), "class         stored\ntelemetry  1,234,567\nalarm              0\n");
+    }
+
+    #[test]
+    fn one_is_not_many() {
+        let check = |number: u64, expected: &str| assert_eq!(counted(number, "record", "records"), expected);
+        check(0, "0 records");
+        check(1, "1 record");
+        check(1_000, "1,000 records");
     }
 
     #[test]

@@ -201,7 +201,12 @@ fn verdict(trouble: Option<&str>, known: usize, heard: usize, storage: &StorageS
         return "The ledger does not add up: this is a bug, please report it.".to_owned();
     }
     if storage.lost > 0 {
-        return format!("{} records were lost; `relais-hub data gaps` says when and why.", storage.lost);
+        let what = if storage.lost == 1 {
+            "1 record was".to_owned()
+        } else {
+            format!("{} records were", storage.lost)
+        };
+        return format!("{what} lost; `relais-hub data gaps` says when and why.");
     }
     match (known, heard) {
         (0, _) => "Working. No device has said anything yet.".to_owned(),
@@ -211,5 +216,36 @@ fn verdict(trouble: Option<&str>, known: usize, heard: usize, storage: &StorageS
         }
         (1, _) => "Working, nothing is lost. The one device was heard in the last 5 minutes.".to_owned(),
         (known, _) => format!("Working, nothing is lost. All {known} devices heard in the last 5 minutes."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_verdict_names_the_worst_thing_first() {
+        let check = |trouble: Option<&str>, (known, heard): (usize, usize), lost: u64, expected: &str| {
+            let storage = StorageStatus {
+                dir: String::new(),
+                used_bytes: 0,
+                quota_bytes: 0,
+                stored: 0,
+                pending_bytes: 0,
+                lost,
+                balanced: true,
+                epoch: String::new(),
+            };
+            assert_eq!(verdict(trouble, known, heard, &storage), expected);
+        };
+        check(Some("the disk is full"), (1, 1), 5, "Not working: the disk is full.");
+        let gaps = "`relais-hub data gaps` says when and why.";
+        check(None, (1, 1), 1, &format!("1 record was lost; {gaps}"));
+        check(None, (1, 1), 2, &format!("2 records were lost; {gaps}"));
+        check(None, (0, 0), 0, "Working. No device has said anything yet.");
+        check(None, (1, 1), 0, "Working, nothing is lost. The one device was heard in the last 5 minutes.");
+        check(None, (2, 2), 0, "Working, nothing is lost. All 2 devices heard in the last 5 minutes.");
+        check(None, (2, 1), 0, "Working, nothing is lost. 1 of 2 devices heard in the last 5 minutes.");
+        check(None, (2, 0), 0, "Working, but no device was heard in the last 5 minutes.");
     }
 }
