@@ -160,6 +160,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_file_is_for_its_owner_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = dir("mode");
+        let path = dir.join(file::NAME);
+        let mode = || std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let open = || SessionStore::open(&dir, Arc::new(Metrics::default()));
+        let (store, _) = open().unwrap();
+        store.put("a", session(1)).await.unwrap();
+        assert_eq!(mode(), 0o600);
+        drop(store);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        // The thread closes the file a moment after the last handle went.
+        let mut reopened = open();
+        for _ in 0..200 {
+            if reopened.is_ok() {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            reopened = open();
+        }
+        assert!(reopened.is_ok());
+        assert_eq!(mode(), 0o600);
+    }
+
+    #[tokio::test]
     async fn a_damaged_file_is_set_aside() {
         let dir = dir("damaged");
         std::fs::write(dir.join(file::NAME), vec![0x5a; 20_000]).unwrap();

@@ -1,5 +1,7 @@
 //! The redb file behind the store.
 
+use std::fs::{File, OpenOptions, Permissions};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -13,6 +15,8 @@ use crate::mqtt::metrics::Metrics;
 pub(super) const NAME: &str = "mqtt-sessions.redb";
 /// Where a damaged file goes; the one before it is overwritten, so damage cannot fill the disk.
 pub(super) const NAME_ASIDE: &str = "mqtt-sessions.redb.damaged";
+
+const MODE: u32 = 0o600;
 
 const SESSIONS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("sessions");
 
@@ -73,10 +77,23 @@ fn open_and_read(path: &Path) -> Result<(Database, Found), SessionStoreError> {
 }
 
 fn create(path: &Path) -> Result<Database, SessionStoreError> {
+    drop(private(path).map_err(fault)?);
     Database::builder().set_cache_size(CACHE_BYTES).create(path).map_err(|error| SessionStoreError {
         in_use: matches!(error, redb::DatabaseError::DatabaseAlreadyOpen),
         ..fault(error)
     })
+}
+
+/// Makes the file if need be, for this user alone, whatever its folder allows: it names clients and topics.
+fn private(path: &Path) -> std::io::Result<File> {
+    let file =
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(MODE).open(path)?;
+    if file.metadata()?.permissions().mode() & 0o077 != 0
+        && let Err(error) = file.set_permissions(Permissions::from_mode(MODE))
+    {
+        tracing::warn!(path = %path.display(), %error, "session file stays readable for others");
+    }
+    Ok(file)
 }
 
 fn read(database: &Database) -> Result<Found, SessionStoreError> {
