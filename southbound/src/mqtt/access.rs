@@ -39,6 +39,9 @@ pub(crate) fn may_be_anonymous(address: &SocketAddr) -> bool {
     address.ip().to_canonical().is_loopback()
 }
 
+/// Longest filter granted. Topics of the native contract are shorter, unless a command's name or id is absurd.
+const FILTER_BYTES_MAX: usize = 1024;
+
 /// Why a filter is not granted, as a reason code of MQTT 5; `None` when it is.
 pub(crate) fn refusal(role: Role, wanted: &str) -> Option<u8> {
     if filter::is_shared(wanted) {
@@ -47,6 +50,8 @@ pub(crate) fn refusal(role: Role, wanted: &str) -> Option<u8> {
         Some(0x8f)
     } else if !role.may_subscribe(wanted) {
         Some(0x87)
+    } else if wanted.len() > FILTER_BYTES_MAX {
+        Some(0x97)
     } else {
         None
     }
@@ -68,7 +73,8 @@ mod tests {
 
     #[test]
     fn filters_are_granted_or_named() {
-        let check = |filter, expected| assert_eq!(refusal(Role::Anonymous, filter), expected, "{filter}");
+        let check =
+            |filter: &str, expected| assert_eq!(refusal(Role::Anonymous, filter), expected, "{filter}");
         check("relais/v1/#", None);
         check("relais/v1/+/#", None);
         check("relais/v1/a/command/+/+", None);
@@ -78,6 +84,8 @@ mod tests {
         check("$SYS/#", Some(0x87));
         check("$share/g/relais/v1/#", Some(0x9e));
         check("relais/v1/#/a", Some(0x8f));
+        check(&format!("relais/v1/{}", "a".repeat(1014)), None);
+        check(&format!("relais/v1/{}", "a".repeat(1015)), Some(0x97));
     }
 
     #[test]

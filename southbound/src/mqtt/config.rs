@@ -36,12 +36,19 @@ pub struct MqttLimits {
     /// Longest payload, on every topic; longer ones are refused. The longest packet is this and 64 KiB + 512 bytes of
     /// topic and header. Longer packets end the connection. At most 512 KiB, or a single message would not fit the bus.
     pub payload_bytes_max: usize,
-    /// Persistent sessions kept; further ones are refused.
+    /// Persistent sessions kept. Beyond it the one that has been absent longest ends; when none is absent, the new one is
+    /// refused. 0 refuses all.
     pub sessions_max: usize,
     /// Longest time a session outlives its connection; longer wishes are shortened, and version 5 is told.
     pub session_expiry_max: Duration,
     /// Filters of one session; further ones are refused.
     pub subscriptions_max: usize,
+    /// Filters of all sessions, and levels of the tree that holds them (levels that filters begin with in common count
+    /// once; each costs up to 1 KiB of memory). Beyond either, the sessions that have been absent longest end; when
+    /// that does not help, the filter is refused.
+    pub subscriptions_in_all_max: usize,
+    /// See [`MqttLimits::subscriptions_in_all_max`].
+    pub filter_levels_in_all_max: usize,
     /// How long a socket may take nothing while there is something to send; then it is closed.
     pub write_timeout: Duration,
 }
@@ -56,6 +63,8 @@ impl Default for MqttLimits {
             sessions_max: 10_000,
             session_expiry_max: Duration::from_secs(7 * 24 * 3600),
             subscriptions_max: 1_000,
+            subscriptions_in_all_max: 100_000,
+            filter_levels_in_all_max: 100_000,
             write_timeout: Duration::from_secs(10),
         }
     }

@@ -275,8 +275,9 @@ impl Connection {
     fn collect_mail(&mut self, now: Instant) {
         while self.out.len() < OUT_BYTES_MAX {
             let session = &mut self.session;
-            let Some(delivery) = self.claim.mailbox().take_if(|qos| session.may_send(qos)) else { return };
             let metrics = &self.shared.metrics;
+            let taken = self.claim.mailbox().take_if(metrics, |qos| session.may_send(qos));
+            let Some(delivery) = taken else { return };
             match session.deliver(&delivery, now, &mut self.out) {
                 Delivered::Sent => {
                     metrics.delivered.add(1);

@@ -22,6 +22,30 @@ pub(crate) struct Wish {
 #[derive(Default)]
 pub(crate) struct Index {
     root: Node,
+    size: Size,
+}
+
+/// How much of an index there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Size {
+    pub(crate) subscriptions: usize,
+    /// Nodes of the tree: levels that filters begin with in common count once.
+    pub(crate) levels: usize,
+}
+
+impl Size {
+    /// The most that a filter can add.
+    pub(crate) fn of(filter: &str) -> Size {
+        Size { subscriptions: 1, levels: filter.split('/').count() }
+    }
+
+    pub(crate) fn plus(self, other: Size) -> Size {
+        Size { subscriptions: self.subscriptions + other.subscriptions, levels: self.levels + other.levels }
+    }
+
+    pub(crate) fn minus(self, other: Size) -> Size {
+        Size { subscriptions: self.subscriptions - other.subscriptions, levels: self.levels - other.levels }
+    }
 }
 
 #[derive(Default)]
@@ -42,14 +66,24 @@ impl Index {
     pub(crate) fn insert(&mut self, filter: &str, subscriber: u64, mailbox: &Arc<Mailbox>, wish: Wish) {
         let mut node = &mut self.root;
         for level in filter.split('/') {
-            node = node.children.entry(level.into()).or_default();
+            node = node.children.entry(level.into()).or_insert_with(|| {
+                self.size.levels += 1;
+                Node::default()
+            });
         }
-        node.subscribers.insert(subscriber, (Arc::clone(mailbox), wish));
+        if node.subscribers.insert(subscriber, (Arc::clone(mailbox), wish)).is_none() {
+            self.size.subscriptions += 1;
+        }
+    }
+
+    pub(crate) fn size(&self) -> Size {
+        self.size
     }
 
     /// Removes a subscription, and every level nobody needs any more.
     pub(crate) fn remove(&mut self, filter: &str, subscriber: u64) {
-        remove(&mut self.root, &mut filter.split('/'), subscriber);
+        let gone = remove(&mut self.root, &mut filter.split('/'), subscriber);
+        self.size = self.size.minus(gone);
     }
 
     /// Puts a message into the mailbox of every session that wants it: once each, at the highest QoS its
@@ -77,18 +111,19 @@ impl Index {
     }
 }
 
-fn remove<'f>(node: &mut Node, levels: &mut impl Iterator<Item = &'f str>, subscriber: u64) {
-    match levels.next() {
-        None => drop(node.subscribers.remove(&subscriber)),
-        Some(level) => {
-            if let Some(child) = node.children.get_mut(level) {
-                remove(child, levels, subscriber);
-                if child.is_empty() {
-                    node.children.remove(level);
-                }
-            }
-        }
+/// Says how much it removed.
+fn remove<'f>(node: &mut Node, levels: &mut impl Iterator<Item = &'f str>, subscriber: u64) -> Size {
+    let Some(level) = levels.next() else {
+        let was_there = node.subscribers.remove(&subscriber).is_some();
+        return Size { subscriptions: usize::from(was_there), levels: 0 };
+    };
+    let Some(child) = node.children.get_mut(level) else { return Size::default() };
+    let mut gone = remove(child, levels, subscriber);
+    if child.is_empty() {
+        node.children.remove(level);
+        gone.levels += 1;
     }
+    gone
 }
 
 /// Calls `matched` for every node whose filter matches. `levels` are those of the topic, last first. No deeper than
@@ -132,8 +167,8 @@ mod tests {
             index.insert(filter, 1, &one, Wish { qos, no_local: false });
         }
         assert_eq!(index.deliver(&message("a/b", 9, Qos::AtLeastOnce), &metrics), 1);
-        assert_eq!(one.take_if(|_| true).unwrap().qos, Qos::AtLeastOnce);
-        assert!(one.take_if(|_| true).is_none());
+        assert_eq!(one.take_if(&metrics, |_| true).unwrap().qos, Qos::AtLeastOnce);
+        assert!(one.take_if(&metrics, |_| true).is_none());
     }
 
     #[test]
@@ -148,13 +183,15 @@ mod tests {
     fn nothing_stays_of_removed_filters() {
         let (mut index, one) = (Index::default(), mailbox());
         let wish = Wish { qos: Qos::AtMostOnce, no_local: false };
-        for filter in ["a/b/c", "a/+/#", "ü"] {
+        for filter in ["a/b/c", "a/+/#", "ü", "ü"] {
             index.insert(filter, 1, &one, wish);
         }
+        assert_eq!(index.size(), Size { subscriptions: 3, levels: 6 });
         for filter in ["a/b/c", "a/+/#", "ü", "never/there"] {
             index.remove(filter, 1);
         }
         assert!(index.root.is_empty());
+        assert_eq!(index.size(), Size::default());
     }
 
     proptest! {

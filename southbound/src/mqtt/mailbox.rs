@@ -36,6 +36,10 @@ struct Inner {
 /// 1,000 messages and 1 MiB: minutes of telemetry of one device, seconds of a busy site.
 const QUEUE_MAX: usize = 1000;
 const QUEUE_BYTES_MAX: usize = 1024 * 1024;
+/// When all mailboxes together hold more than this, each is bound to its share: so subscribers that read nothing, even
+/// a thousand of them, cannot use up the machine's memory. Those that keep up never get near their share.
+const QUEUES_BYTES_MAX: u64 = 64 * 1024 * 1024;
+const SHARE_BYTES_MAX: usize = 64 * 1024;
 
 impl Mailbox {
     /// A mailbox whose session is offline.
@@ -45,7 +49,8 @@ impl Mailbox {
     }
 
     /// Puts a message in. When full, the oldest of QoS 0 goes; when there is none, this one does not get in. Either is
-    /// counted, and so is a message for a session that is offline.
+    /// counted, and so is a message for a session that is offline. It is full sooner while all mailboxes together hold
+    /// too much.
     pub(crate) fn put(&self, delivery: Delivery, metrics: &Metrics) {
         let mut inner = self.lock();
         if !inner.online {
@@ -53,8 +58,10 @@ impl Mailbox {
             return;
         }
         let cost = delivery.message.cost_bytes();
-        while inner.queue.len() >= QUEUE_MAX || inner.bytes + cost > QUEUE_BYTES_MAX {
-            if !inner.drop_oldest_qos0() {
+        let crowded = metrics.queued_bytes.get() > QUEUES_BYTES_MAX;
+        let bytes_max = if crowded { SHARE_BYTES_MAX } else { QUEUE_BYTES_MAX };
+        while inner.queue.len() >= QUEUE_MAX || inner.bytes + cost > bytes_max {
+            if !inner.drop_oldest_qos0(metrics) {
                 let reason = match delivery.qos {
                     Qos::AtMostOnce => "queue-full-qos0",
                     Qos::AtLeastOnce => "queue-full-qos1",
@@ -65,6 +72,7 @@ impl Mailbox {
             metrics.dropped.add("queue-full-qos0");
         }
         inner.bytes += cost;
+        metrics.queued_bytes.rise(cost);
         inner.qos0 += usize::from(delivery.qos == Qos::AtMostOnce);
         inner.queue.push_back(delivery);
         drop(inner);
@@ -72,13 +80,14 @@ impl Mailbox {
     }
 
     /// Takes the oldest message that `fits`; nothing when it does not, so that the order stays.
-    pub(crate) fn take_if(&self, fits: impl FnOnce(Qos) -> bool) -> Option<Delivery> {
+    pub(crate) fn take_if(&self, metrics: &Metrics, fits: impl FnOnce(Qos) -> bool) -> Option<Delivery> {
         let mut inner = self.lock();
         if !fits(inner.queue.front()?.qos) {
             return None;
         }
         let delivery = inner.queue.pop_front()?;
         inner.bytes -= delivery.message.cost_bytes();
+        metrics.queued_bytes.fall(delivery.message.cost_bytes());
         inner.qos0 -= usize::from(delivery.qos == Qos::AtMostOnce);
         if inner.queue.is_empty() {
             // An idle session holds no memory for its busy past.
@@ -97,6 +106,7 @@ impl Mailbox {
         let mut inner = self.lock();
         inner.online = false;
         metrics.dropped.add_many("disconnected", inner.queue.len());
+        metrics.queued_bytes.fall(inner.bytes);
         inner.queue = VecDeque::new();
         inner.bytes = 0;
         inner.qos0 = 0;
@@ -113,13 +123,14 @@ impl Mailbox {
 }
 
 impl Inner {
-    fn drop_oldest_qos0(&mut self) -> bool {
+    fn drop_oldest_qos0(&mut self, metrics: &Metrics) -> bool {
         if self.qos0 == 0 {
             return false;
         }
         let oldest = self.queue.iter().position(|d| d.qos == Qos::AtMostOnce);
         let Some(dropped) = oldest.and_then(|at| self.queue.remove(at)) else { return false };
         self.bytes -= dropped.message.cost_bytes();
+        metrics.queued_bytes.fall(dropped.message.cost_bytes());
         self.qos0 -= 1;
         true
     }
@@ -156,7 +167,36 @@ mod tests {
         }
         assert_eq!(metrics.dropped.get("queue-full-qos0"), 2);
         assert_eq!(metrics.dropped.get("queue-full-qos1"), 1);
-        assert_eq!(&*mailbox.take_if(|_| true).unwrap().message.payload, b"2");
+        assert_eq!(&*mailbox.take_if(&metrics, |_| true).unwrap().message.payload, b"2");
+    }
+
+    #[test]
+    fn all_mailboxes_together_are_bounded() {
+        let metrics = Metrics::default();
+        let mailboxes: Vec<_> = (0..200).map(|_| Mailbox::offline()).collect();
+        let large = |qos| {
+            let mut message = Message::clone(&delivery(qos, 0).message);
+            message.payload = Bytes::from(vec![0; 10_000]);
+            Delivery { message: Arc::new(message), qos }
+        };
+        for mailbox in &mailboxes {
+            mailbox.go_online();
+            for _ in 0..QUEUE_MAX {
+                mailbox.put(large(Qos::AtLeastOnce), &metrics);
+            }
+        }
+        let share = u64::try_from(mailboxes.len() * SHARE_BYTES_MAX).unwrap();
+        let held = metrics.queued_bytes.get();
+        assert!(held > QUEUES_BYTES_MAX && held <= QUEUES_BYTES_MAX + share, "{held}");
+        // One that keeps up loses nothing.
+        let quick = Mailbox::offline();
+        quick.go_online();
+        for qos in [Qos::AtMostOnce, Qos::AtLeastOnce] {
+            quick.put(large(qos), &metrics);
+            assert!(quick.take_if(&metrics, |_| true).is_some());
+        }
+        mailboxes.iter().for_each(|mailbox| mailbox.go_offline(&metrics));
+        assert_eq!(metrics.queued_bytes.get(), 0);
     }
 
     #[test]
@@ -165,8 +205,8 @@ mod tests {
         mailbox.go_online();
         mailbox.put(delivery(Qos::AtLeastOnce, 1), &metrics);
         mailbox.put(delivery(Qos::AtMostOnce, 2), &metrics);
-        assert!(mailbox.take_if(|qos| qos == Qos::AtMostOnce).is_none());
-        assert_eq!(&*mailbox.take_if(|_| true).unwrap().message.payload, b"1");
+        assert!(mailbox.take_if(&metrics, |qos| qos == Qos::AtMostOnce).is_none());
+        assert_eq!(&*mailbox.take_if(&metrics, |_| true).unwrap().message.payload, b"1");
     }
 
     #[test]
@@ -174,7 +214,7 @@ mod tests {
         let (mailbox, metrics) = (Mailbox::offline(), Metrics::default());
         mailbox.put(delivery(Qos::AtLeastOnce, 1), &metrics);
         mailbox.go_online();
-        assert!(mailbox.take_if(|_| true).is_none());
+        assert!(mailbox.take_if(&metrics, |_| true).is_none());
         assert_eq!(metrics.dropped.get("offline"), 1);
     }
 }

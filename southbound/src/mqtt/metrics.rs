@@ -27,7 +27,16 @@ impl Gauge {
         self.0.store(u64::try_from(value).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    fn get(&self) -> u64 {
+    pub(crate) fn rise(&self, by: usize) {
+        self.0.fetch_add(u64::try_from(by).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Never below what [`Gauge::rise`] has added.
+    pub(crate) fn fall(&self, by: usize) {
+        self.0.fetch_sub(u64::try_from(by).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -76,6 +85,8 @@ pub(crate) struct Metrics {
     pub(crate) delivered: Counter,
     pub(crate) delivered_bytes: Counter,
     pub(crate) dropped: ByReason,
+    pub(crate) queued_bytes: Gauge,
+    pub(crate) subscriptions: Gauge,
     pub(crate) sessions: Gauge,
     pub(crate) sessions_ended: ByReason,
     pub(crate) session_store_errors: Counter,
@@ -104,6 +115,12 @@ impl Metrics {
         let mut plain = |name, help, value| rows.push(MetricRow { name, help, label: None, value });
         plain("relais_mqtt_connections", "Open connections.", self.connections.get());
         plain("relais_mqtt_sessions", "Persistent sessions kept on flash.", self.sessions.get());
+        plain("relais_mqtt_subscriptions", "Filters of all sessions.", self.subscriptions.get());
+        plain(
+            "relais_mqtt_queued_bytes",
+            "Bytes waiting for subscribers; a message counts for each of them.",
+            self.queued_bytes.get(),
+        );
         plain("relais_mqtt_accepted_total", "Connections accepted by listeners.", self.accepted.get());
         plain("relais_mqtt_connected_total", "Clients let in by CONNACK.", self.connected.get());
         plain("relais_mqtt_published_total", "PUBLISH packets taken from clients.", self.published.get());

@@ -15,7 +15,8 @@ use thiserror::Error;
 use tokio::sync::{Notify, watch};
 
 use super::config::MqttLimits;
-use super::index::{Index, Wish};
+use super::index::{Index, Size, Wish};
+use super::log_quota::{LogQuota, Shown};
 use super::mailbox::Mailbox;
 use super::message::Message;
 use super::metrics::Metrics;
@@ -33,6 +34,7 @@ pub(crate) struct Registry {
     limits: MqttLimits,
     /// Something is in `Table::ended`.
     ended: Notify,
+    evictions_told: LogQuota,
 }
 
 #[derive(Default)]
@@ -43,6 +45,8 @@ struct Table {
     /// Sessions that are over, but not yet off flash and out of the log.
     ended: VecDeque<Ended>,
     last_subscriber: u64,
+    /// What subscriptions on their way to flash will add to the index.
+    reserved: Size,
 }
 
 #[derive(Default)]
@@ -110,6 +114,7 @@ impl Registry {
             clock,
             limits,
             ended: Notify::new(),
+            evictions_told: LogQuota::new(1),
         };
         let mut table = registry.table();
         for (client, stored) in found {
@@ -138,6 +143,7 @@ impl Registry {
         for (filter, wish) in &stored.subscriptions {
             index.insert(filter, session.subscriber, &session.mailbox, *wish);
         }
+        self.metrics.subscriptions.set(index.size().subscriptions);
         session.subscriptions = stored.subscriptions;
         table.by_client.insert(client, Entry { owner: None, session: Some(session) });
     }
@@ -164,6 +170,7 @@ impl Registry {
         for filter in session.subscriptions.keys() {
             index.remove(filter, session.subscriber);
         }
+        self.metrics.subscriptions.set(index.size().subscriptions);
         drop(index);
         session.mailbox.go_offline(&self.metrics);
         if let Some(incarnation) = session.incarnation {
@@ -175,10 +182,64 @@ impl Registry {
         }
     }
 
+    /// Whether there is room for one more persistent session, after ending absent ones if need be.
+    fn make_room(&self, table: &mut Table) -> bool {
+        let max = self.limits.sessions_max;
+        while table.persistent >= max && self.evict(table) {}
+        table.persistent < max && table.persistent + table.ended.len() < max + ENDED_MAX
+    }
+
+    /// Ends the session that has been absent longest. False when every session has its connection, or too many wait for
+    /// their end already.
+    ///
+    /// Walks through all of them. That happens at the bounds only, and each walk follows a write to flash.
+    fn evict(&self, table: &mut Table) -> bool {
+        if table.persistent + table.ended.len() >= self.limits.sessions_max + ENDED_MAX {
+            return false;
+        }
+        let absent = table.by_client.iter().filter(|(_, entry)| entry.owner.is_none());
+        let since = |entry: &Entry| entry.session.as_ref().and_then(|session| session.offline_since);
+        let oldest = absent.filter_map(|(client, entry)| since(entry).map(|since| (since, client))).min();
+        let Some(client) = oldest.map(|(_, client)| client.clone()) else { return false };
+        let Some(session) = table.by_client.remove(&client).and_then(|entry| entry.session) else {
+            return false;
+        };
+        if self.evictions_told.admits(self.clock.instant()) {
+            tracing::warn!(
+                client = ?Shown(&client),
+                "absent session ended to make room; relais_mqtt_sessions_ended_total counts further ones"
+            );
+        }
+        self.end(table, &client, session, "evicted");
+        true
+    }
+
+    /// Reserves room in the index for one more filter, after ending absent sessions if need be.
+    fn reserve(&self, table: &mut Table, filter: &str) -> Option<Size> {
+        let wanted = Size::of(filter);
+        loop {
+            let size = self.index.read().unwrap_or_else(PoisonError::into_inner).size();
+            let after = size.plus(table.reserved).plus(wanted);
+            let fits = after.subscriptions <= self.limits.subscriptions_in_all_max
+                && after.levels <= self.limits.filter_levels_in_all_max;
+            if fits {
+                table.reserved = table.reserved.plus(wanted);
+                return Some(wanted);
+            }
+            if !self.evict(table) {
+                return None;
+            }
+        }
+    }
+
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// Ended sessions that may still be on flash beside those that are kept: room for evictions while the log is slow to
+/// forget. Beyond it nothing is evicted.
+const ENDED_MAX: usize = 1_000;
 
 /// How long a connection waits for the one it takes over; closing takes milliseconds.
 const TAKEOVER_TIMEOUT: Duration = Duration::from_secs(10);

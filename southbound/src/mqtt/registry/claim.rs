@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::{
     ClaimError, Entry, Owner, Registry, Session, SessionStoreError, StoredSession, TAKEOVER_TIMEOUT,
 };
-use crate::mqtt::index::Wish;
+use crate::mqtt::index::{Size, Wish};
 use crate::mqtt::mailbox::Mailbox;
 
 /// The session a client asks for.
@@ -135,7 +135,7 @@ impl Claim {
         if let Some(old) = old {
             registry.end(&mut table, &self.client, old, "discarded");
         }
-        if incarnation.is_some() && table.persistent + table.ended.len() >= registry.limits.sessions_max {
+        if incarnation.is_some() && !registry.make_room(&mut table) {
             return Err(ClaimError::TooMany);
         }
         let session = registry.new_session(&mut table, expiry_s, incarnation);
@@ -185,9 +185,10 @@ impl Claim {
     ) -> Result<Vec<bool>, SessionStoreError> {
         let mut subscriptions = self.subscriptions();
         let mut fits = Vec::with_capacity(wishes.len());
+        let mut reserved = Reserved { registry: &self.registry, size: Size::default() };
         for (filter, wish) in wishes {
             let room = subscriptions.len() < self.registry.limits.subscriptions_max;
-            let fit = room || subscriptions.contains_key(&filter);
+            let fit = subscriptions.contains_key(&filter) || (room && reserved.add(&filter));
             if fit {
                 subscriptions.insert(filter, wish);
             }
@@ -231,6 +232,7 @@ impl Claim {
                 index.insert(filter, session.subscriber, &session.mailbox, *wish);
             }
         }
+        self.registry.metrics.subscriptions.set(index.size().subscriptions);
         session.subscriptions = new;
         Ok(())
     }
@@ -249,6 +251,27 @@ impl Claim {
             Some(stored) => self.registry.store.put(&self.client, stored).await,
             None => Ok(()),
         }
+    }
+}
+
+/// Room in the index, kept until the subscriptions are in it or have failed.
+struct Reserved<'r> {
+    registry: &'r Registry,
+    size: Size,
+}
+
+impl Reserved<'_> {
+    fn add(&mut self, filter: &str) -> bool {
+        let added = self.registry.reserve(&mut self.registry.table(), filter);
+        self.size = self.size.plus(added.unwrap_or_default());
+        added.is_some()
+    }
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        let mut table = self.registry.table();
+        table.reserved = table.reserved.minus(self.size);
     }
 }
 

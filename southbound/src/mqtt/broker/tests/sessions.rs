@@ -146,6 +146,65 @@ async fn sessions_are_bounded_and_expiry_is_announced() {
 }
 
 #[tokio::test]
+async fn at_the_bound_the_session_absent_longest_makes_room() {
+    let dir = Dir::new();
+    let mut site = Site::with(&dir, MqttLimits { sessions_max: 2, ..MqttLimits::default() }).await;
+    for id in ["first", "second"] {
+        let (client, _) = Client::connect(&site.handle, persistent(Version::V4, id)).await;
+        leave(client).await;
+        eventually("it is absent", || site.handle.connections() == 0).await;
+    }
+    let (_third, _) = Client::connect(&site.handle, persistent(Version::V5, "third")).await;
+    assert_eq!(count(&site.handle, "relais_mqtt_sessions_ended_total", Some("evicted")), 1);
+    assert!(site.forgotten.recv().await.is_some(), "the log is told");
+    let (_second, present) = Client::connect(&site.handle, persistent(Version::V4, "second")).await;
+    assert!(present, "it was not absent longest");
+    // Nobody who is connected has to give way.
+    let mut client = Client::raw(&site.handle, Version::V5).await;
+    client.send(&Packet::Connect(Box::new(persistent(Version::V5, "first")))).await;
+    assert_eq!(client.until_closed().await.unwrap().1[1], 0x97);
+    assert_eq!(count(&site.handle, "relais_mqtt_sessions", None), 2);
+}
+
+#[tokio::test]
+async fn filters_are_bounded_in_all() {
+    let dir = Dir::new();
+    let limits = MqttLimits { subscriptions_in_all_max: 3, ..MqttLimits::default() };
+    let site = Site::with(&dir, limits).await;
+    let filters = |count: usize| (0..count).map(|n| format!("relais/v1/a/result/{n}")).collect::<Vec<_>>();
+    let (two, three) = (filters(2), filters(3));
+    let wish = |filters: &[String]| filters.iter().map(|f| (f.clone(), 0)).collect::<Vec<(String, u8)>>();
+    async fn subscribe(client: &mut Client, wishes: Vec<(String, u8)>) -> Vec<u8> {
+        let wishes: Vec<(&str, u8)> = wishes.iter().map(|(f, qos)| (f.as_str(), *qos)).collect();
+        client.subscribe(&wishes).await
+    }
+    let (mut absent, _) = Client::connect(&site.handle, persistent(Version::V4, "absent")).await;
+    assert_eq!(subscribe(&mut absent, wish(&two)).await, [0, 0]);
+    leave(absent).await;
+    eventually("it is absent", || site.handle.connections() == 0).await;
+    let mut client = Client::v5(&site.handle, "client").await;
+    assert_eq!(subscribe(&mut client, wish(&three)).await, [0, 0, 0], "the absent one makes room");
+    assert_eq!(count(&site.handle, "relais_mqtt_sessions_ended_total", Some("evicted")), 1);
+    assert_eq!(subscribe(&mut client, wish(&three)).await, [0, 0, 0], "they are there already");
+    let mut other = Client::v5(&site.handle, "other").await;
+    assert_eq!(subscribe(&mut other, wish(&two)).await, [0x97, 0x97]);
+    drop(client);
+    eventually("its filters are gone", || count(&site.handle, "relais_mqtt_subscriptions", None) == 0).await;
+    assert_eq!(subscribe(&mut other, wish(&filters(4))).await, [0, 0, 0, 0x97]);
+}
+
+#[tokio::test]
+async fn levels_of_filters_are_bounded_in_all() {
+    let dir = Dir::new();
+    let limits = MqttLimits { filter_levels_in_all_max: 60, ..MqttLimits::default() };
+    let site = Site::with(&dir, limits).await;
+    let mut client = Client::v5(&site.handle, "client").await;
+    let deep = |name: &str| format!("relais/v1/{name}{}", "/x".repeat(30));
+    assert_eq!(client.subscribe(&[(&deep("a"), 0), (&deep("b"), 0)]).await, [0, 0x97]);
+    assert_eq!(client.subscribe(&[("relais/v1/b/state", 0)]).await, [0]);
+}
+
+#[tokio::test]
 async fn absent_sessions_are_counted_for_what_they_miss() {
     let dir = Dir::new();
     let handle = Site::storing(&dir).await;
