@@ -5,7 +5,7 @@ use std::thread;
 
 use crate::load::Load;
 use crate::log;
-use crate::measure::{Usage, median};
+use crate::measure::{Usage, lowest, median};
 use crate::sqlite::Sqlite;
 use crate::table::{Show, Table};
 
@@ -28,7 +28,7 @@ pub(crate) fn measure(folder: &Path, table: &mut Table) {
     let cpu = |usages: &[Usage]| median(usages.iter().map(|u| u.cpu.as_secs_f64() * 1e6 / points).collect());
     let bytes = |usages: &[Usage]| {
         let written: Option<Vec<f64>> = usages.iter().map(|u| Some(as_f64(u.written?) / points)).collect();
-        written.map(median)
+        written.map(lowest)
     };
     let name = |what: &str| format!("durable intake, 1,000-point batches: {what}");
     let (a, b) = (speed(&ours), speed(&reference));

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::intake::{as_f64, in_folder};
 use crate::load::Load;
 use crate::log;
-use crate::measure::{Usage, median};
+use crate::measure::{Usage, lowest, median};
 use crate::sqlite::Sqlite;
 use crate::table::{Show, Table};
 
@@ -23,7 +23,7 @@ pub(crate) fn measure(folder: &Path, table: &mut Table) {
     let commits = f64::from(COMMITS);
     let bytes = |usages: &[Usage]| {
         let written: Option<Vec<f64>> = usages.iter().map(|u| Some(as_f64(u.written?) / commits)).collect();
-        written.map(median)
+        written.map(lowest)
     };
     let speed = |usages: &[Usage]| median(usages.iter().map(|u| commits / u.wall.as_secs_f64()).collect());
     if let Some(written) = bytes(&ours) {
