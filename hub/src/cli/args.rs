@@ -105,8 +105,8 @@ pub(super) struct EventsArgs {
     #[arg(long, value_name = "CLASS")]
     pub(super) class: Option<EventClass>,
     /// At most this many
-    #[arg(long, value_name = "NUMBER", default_value = "100")]
-    pub(super) limit: usize,
+    #[arg(long, value_name = "NUMBER", default_value = "100", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) limit: u16,
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,

@@ -35,8 +35,9 @@ pub(super) fn events(args: &EventsArgs) -> Result<(), Failure> {
     });
     let (mut events, mut damaged) = (Vec::new(), Vec::new());
     let mut token: Option<String> = None;
-    while events.len() < args.limit {
-        let size = (args.limit - events.len()).min(PAGE).to_string();
+    let limit = usize::from(args.limit);
+    while events.len() < limit {
+        let size = (limit - events.len()).min(PAGE).to_string();
         let params = [("class", class), ("page_size", Some(size.as_str())), ("page_token", token.as_deref())];
         let page: EventPage = client.json(&with_query("/api/v1/events", &params))?;
         events.extend(page.events);

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::api::{Api, Listener, view_boot};
 use super::problem::Problem;
+use crate::metrics::MetricRow;
 use crate::time_text::format_utc;
 
 /// A device heard within this span counts as heard of late. Devices have no expected interval yet.
@@ -165,17 +166,19 @@ fn status_of(api: &Api) -> Result<Status, Problem> {
             samples: counts.samples,
             events: counts.events,
             duplicates: counts.duplicates,
-            refused: counts.refused.iter().sum::<u64>() + refused_by_drivers(api),
+            refused: counts.refused.iter().sum::<u64>()
+                + refused_by_drivers(api.metric_sources.iter().flat_map(|source| source())),
         },
         storage,
         ledger,
     })
 }
 
-/// What the broker refused: connections, messages, readings, subscriptions.
-fn refused_by_drivers(api: &Api) -> u64 {
-    let rows = api.metric_sources.iter().flat_map(|source| source());
-    rows.filter(|row| row.name.contains("_refused_")).map(|row| row.count()).sum()
+/// What the broker refused: connections, messages, readings, subscriptions. What it refused because the intake did
+/// is counted there already.
+fn refused_by_drivers(rows: impl Iterator<Item = MetricRow>) -> u64 {
+    let again = |row: &MetricRow| row.labels.iter().any(|(_, reason)| reason == "refused-by-hub");
+    rows.filter(|row| row.name.contains("_refused_") && !again(row)).map(|row| row.count()).sum()
 }
 
 fn storage(api: &Api, ledger: &[ClassView]) -> StorageStatus {
@@ -222,6 +225,18 @@ fn verdict(trouble: Option<&str>, known: usize, heard: usize, storage: &StorageS
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_hub_refused_is_counted_once() {
+        let row = |name, reason, value| MetricRow::counter(name, "", value).label("reason", reason);
+        let rows = [
+            row("relais_mqtt_refused_publishes_total", "refused-by-hub", 3),
+            row("relais_mqtt_refused_publishes_total", "not-json", 2),
+            row("relais_mqtt_refused_connections_total", "connect-timeout", 1),
+            row("relais_mqtt_disconnects_total", "protocol-error", 9),
+        ];
+        assert_eq!(refused_by_drivers(rows.into_iter()), 3);
+    }
 
     #[test]
     fn the_verdict_names_the_worst_thing_first() {
