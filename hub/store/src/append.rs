@@ -86,7 +86,7 @@ pub enum AppendError {
     /// The append breaks a bound; it would be refused again.
     #[error("store: {0}")]
     Refused(#[from] RefusedAppend),
-    /// The log's writer has stopped; nothing was stored.
+    /// The log's writer has stopped. Nobody was told that it is stored, and most likely it is not.
     #[error("store: the log is closed")]
     Closed,
 }
@@ -133,11 +133,13 @@ impl Append {
         self.len() == 0
     }
 
-    /// An upper estimate of the bytes it takes in the log, for admission before anything is encoded.
+    /// A bound on the bytes it takes in a commit, for admission before anything is encoded.
     pub fn weight(&self) -> usize {
-        let samples: usize = self.samples.iter().map(|s| 40 + s.value.as_ref().map_or(0, value_weight)).sum();
-        let events: usize = self.events.iter().map(|e| 1024 + e.event.text.len()).sum();
-        samples + events + self.definitions.len() * 256
+        let samples: usize = self.samples.iter().map(|s| 48 + s.value.as_ref().map_or(0, value_weight)).sum();
+        let events: usize = self.events.iter().map(event_weight).sum();
+        let definitions: usize = self.definitions.iter().map(definition_weight).sum();
+        let mark = if self.mark.is_some() { 32 } else { 0 };
+        samples + events + definitions + mark
     }
 
     /// Checks every bound the formats rely on.
@@ -166,6 +168,23 @@ pub(crate) const fn event_class(record: &EventRecord) -> Class {
     match record.event.severity {
         Severity::Alarm => Class::Alarm,
         Severity::Info | Severity::Warning => Class::Event,
+    }
+}
+
+fn event_weight(record: &EventRecord) -> usize {
+    let event = &record.event;
+    let params: usize = event.params.iter().map(|(name, value)| 8 + name.len() + value.len()).sum();
+    96 + event.id.len() + event.code.len() + event.text.len() + params
+}
+
+fn definition_weight(definition: &Definition) -> usize {
+    match definition {
+        Definition::Device(device) => 48 + device.name.as_str().len(),
+        Definition::Series(series) => {
+            let labels: usize = series.dictionary.iter().map(|(_, label)| 16 + label.len()).sum();
+            64 + series.key.metric.as_str().len() + series.key.unit.as_str().len() + labels
+        }
+        Definition::Clock(_) => 80,
     }
 }
 

@@ -37,6 +37,32 @@ impl Catalog {
         }
     }
 
+    /// Takes in a definition unless there is one of the same id, which may be newer.
+    pub(crate) fn fill_in(&mut self, definition: &Definition) {
+        if !self.has_id_of(definition) {
+            self.insert(definition);
+        }
+    }
+
+    /// Whether there is a definition with the same id. Clock records never count as known: the clock keeps the higher
+    /// revision by itself.
+    pub(crate) fn has_id_of(&self, definition: &Definition) -> bool {
+        match definition {
+            Definition::Device(device) => self.devices.contains_key(&device.id),
+            Definition::Series(series) => self.series.contains_key(&series.id),
+            Definition::Clock(_) => false,
+        }
+    }
+
+    /// Whether taking this definition in would change nothing.
+    pub(crate) fn knows(&self, definition: &Definition) -> bool {
+        match definition {
+            Definition::Device(device) => self.devices.get(&device.id) == Some(device),
+            Definition::Series(series) => self.series.get(&series.id) == Some(series),
+            Definition::Clock(record) => self.clock.records().any(|r| r == record),
+        }
+    }
+
     /// The device of a name.
     pub fn device_by_name(&self, name: &str) -> Option<&Device> {
         let name: DeviceName = name.parse().ok()?;
@@ -70,7 +96,7 @@ impl Catalog {
 
     /// The id the next new series gets.
     pub fn next_series_id(&self) -> SeriesId {
-        SeriesId(self.series.last_key_value().map_or(1, |(id, _)| id.0 + 1))
+        SeriesId(self.series.last_key_value().map_or(1, |(id, _)| id.0.saturating_add(1)))
     }
 
     /// The clock records.

@@ -133,7 +133,10 @@ impl LogHandle {
         let room = Arc::new(Semaphore::new(WAITING_UNITS));
         let sealer = {
             let (shared, inbox, fatal) = (Arc::clone(&shared), inbox.clone(), fatal_out.clone());
-            spawn("log-sealer", move || run_sealer(&shared, &plans_in, &inbox, config.quota_bytes, &fatal))?
+            let sealer_room = Arc::clone(&room);
+            spawn("log-sealer", move || {
+                run_sealer(&shared, &plans_in, &inbox, config.quota_bytes, &fatal, &sealer_room)
+            })?
         };
         let writer = {
             let writer = Writer::new(log, plans, clock, fatal_out, Arc::clone(&room));
@@ -159,6 +162,7 @@ impl LogHandle {
     }
 
     fn units(&self, append: &Append) -> Result<u32, AppendError> {
+        append.check(self.inner.shared.boot)?;
         let (found, max) = (append.weight(), self.inner.commit_bytes_max);
         if found > max {
             return Err(RefusedAppend::TooLarge { found, max }.into());

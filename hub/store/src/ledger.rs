@@ -1,9 +1,9 @@
 //! The loss ledger: where every number of every class went.
 
-use hub_model::{Class, Gap, HubId, LogEpoch};
+use hub_model::{Class, Gap, HubId, LogEpoch, SeqRange};
 
 use crate::shared::Shared;
-use crate::table::TableError;
+use crate::table::{Snapshot, TableError};
 
 /// Where the numbers of all classes are, at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,22 +40,39 @@ impl ClassLedger {
     }
 }
 
+/// What a ledger is made of, taken at one moment: the tail is locked while the tables' snapshot begins, and no longer.
+struct Moment {
+    tables: Snapshot,
+    next: [u64; 7],
+    frames: [Vec<SeqRange>; 7],
+    gaps: Vec<Gap>,
+}
+
+impl Moment {
+    fn take(shared: &Shared) -> Result<Moment, TableError> {
+        let tail = shared.tail();
+        let tables = shared.tables.snapshot()?;
+        let frames = Class::ALL.map(|class| tail.frames(class).map(|f| f.range).collect());
+        Ok(Moment { tables, next: tail.next, frames, gaps: tail.gaps.clone() })
+    }
+}
+
 pub(crate) fn ledger(shared: &Shared) -> Result<Ledger, TableError> {
-    // With the tail locked no frame leaves it, so what the cursors do not count yet is still there.
-    let tail = shared.tail();
-    let known = shared.tables.gaps(shared.epoch)?;
+    let moment = Moment::take(shared)?;
+    let known = moment.tables.gaps(shared.epoch)?;
     let mut classes = Vec::new();
     for class in Class::ALL {
-        let cursor = shared.tables.cursor(shared.epoch, class)?;
+        let cursor = moment.tables.cursor(shared.epoch, class)?;
         let unfolded =
             |g: &&Gap| g.class == class && !known.iter().any(|k| k.class == class && k.range == g.range);
+        let unsealed = |r: &&SeqRange| r.from >= cursor.sealed_upto;
         classes.push(ClassLedger {
             class,
-            next: tail.next[class.index()],
-            tail: tail.records_from(class, cursor.sealed_upto),
+            next: moment.next[class.index()],
+            tail: moment.frames[class.index()].iter().filter(unsealed).map(|r| r.len()).sum(),
             stored: cursor.stored,
             expired: cursor.expired,
-            gaps: cursor.gaps + tail.gaps.iter().filter(unfolded).map(|g| g.range.len()).sum::<u64>(),
+            gaps: cursor.gaps + moment.gaps.iter().filter(unfolded).map(|g| g.range.len()).sum::<u64>(),
         });
     }
     Ok(Ledger { hub: shared.hub, epoch: shared.epoch, classes })
@@ -63,9 +80,9 @@ pub(crate) fn ledger(shared: &Shared) -> Result<Ledger, TableError> {
 
 /// All gaps, folded or not, by class and place.
 pub(crate) fn gaps(shared: &Shared) -> Result<Vec<Gap>, TableError> {
-    let tail = shared.tail();
-    let mut gaps = shared.tables.gaps(shared.epoch)?;
-    for gap in &tail.gaps {
+    let moment = Moment::take(shared)?;
+    let mut gaps = moment.tables.gaps(shared.epoch)?;
+    for gap in &moment.gaps {
         match gaps.iter_mut().find(|g| g.class == gap.class && g.range == gap.range) {
             Some(known) => known.until = gap.until,
             None => gaps.push(*gap),

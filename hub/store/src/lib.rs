@@ -22,6 +22,7 @@ mod log_test;
 mod open;
 mod reader;
 mod record;
+mod salvage;
 mod seal;
 mod shared;
 mod table;

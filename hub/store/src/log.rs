@@ -8,14 +8,15 @@ use std::sync::Arc;
 use hub_model::{BootStamp, Class, Gap, GapCause, HubId, LogEpoch, SeqRange};
 
 use crate::append::{Append, PublishMark, RefusedAppend, event_class};
+use crate::catalog::Catalog;
 use crate::dup::DupTable;
-use crate::record::{Base, Definition, put_definition, put_event, put_sample};
+use crate::record::{Base, Definition, Record, put_definition, put_event, put_sample};
 use crate::seal::{Due, SealPlan, encode, take_frames};
 use crate::shared::{Shared, add, get, set};
 use crate::table::TableError;
 use crate::table::store_info::StoreInfo;
 use crate::table::time_index::IndexRow;
-use crate::wal::frame::{FrameKind, put_frame};
+use crate::wal::frame::{FrameKind, MarkRow, put_frame};
 use crate::wal::header::Secret;
 use crate::wal::pending::Pending;
 use crate::wal::{Sealed, Wal, WalError};
@@ -188,6 +189,45 @@ impl Log {
         );
     }
 
+    /// Numbers records of an older epoch anew, with the stamps they had. Definitions that are known change nothing.
+    pub(crate) fn stage_anew(
+        &mut self,
+        at: BootStamp,
+        repeated: Vec<Definition>,
+        records: Vec<Record>,
+        marks: Vec<MarkRow>,
+    ) {
+        let base = self.pending.base(at);
+        let mut known = self.shared.with_catalog(Catalog::clone);
+        // A repeat may be older than what came before it; it only fills in.
+        let missing = repeated.into_iter().filter(|d| !known.has_id_of(d)).collect::<Vec<_>>();
+        for record in missing.into_iter().map(Record::Definition).chain(records) {
+            match record {
+                Record::Definition(definition) => {
+                    if !known.knows(&definition) {
+                        known.insert(&definition);
+                        let seq = self.number(Class::Meta);
+                        let encode = |out: &mut Vec<u8>| put_definition(out, &definition);
+                        self.pending.push(FrameKind::Definitions, Class::Meta, seq, base, encode);
+                        self.pending_definitions.push(definition);
+                    }
+                }
+                Record::Sample(sample) => {
+                    // Bulk and telemetry are told apart by their frames, which are gone here; telemetry is kept longer.
+                    let seq = self.number(Class::Telemetry);
+                    let encode = |out: &mut Vec<u8>| put_sample(out, base, &sample);
+                    self.pending.push(FrameKind::Samples, Class::Telemetry, seq, base, encode);
+                }
+                Record::Event(event) => {
+                    let seq = self.number(event_class(&event));
+                    let encode = |out: &mut Vec<u8>| put_event(out, base, &event);
+                    self.pending.push(FrameKind::Events, event_class(&event), seq, base, encode);
+                }
+            }
+        }
+        marks.into_iter().for_each(|mark| self.pending.push_mark(mark));
+    }
+
     /// Marks the log as opened, with the next commit.
     pub(crate) fn stage_open(&mut self, now: BootStamp) {
         self.pending.base(now);
@@ -324,7 +364,7 @@ impl Log {
         let sealed = Sealed { upto, number: self.committed };
         let Identity { hub, epoch, secret } = self.identity;
         let info = StoreInfo { hub, epoch, secret, folded: sealed.number };
-        Some(SealPlan { frames, gaps, dup: self.dup.take_dirty(), sealed, info })
+        Some(SealPlan { frames, gaps, dup: self.dup.take_dirty(), planned_ms: now_ms, sealed, info })
     }
 
     fn due(&self, class: Class, records: u64, now_ms: u64, all: bool) -> Due {
@@ -359,13 +399,15 @@ impl Log {
     }
 
     /// The tables have taken a plan over.
-    pub(crate) fn sealed(&mut self, plan: &SealPlan, now_ms: u64) {
+    pub(crate) fn sealed(&mut self, plan: &SealPlan) {
         self.sealing = false;
-        self.sealed = plan.sealed;
+        let before = std::mem::replace(&mut self.sealed, plan.sealed).upto;
         let mut tail = self.shared.tail();
         for class in Class::ALL {
             tail.trim(class, plan.sealed.upto[class.index()]);
-            self.waiting_since_ms[class.index()] = (tail.records(class) > 0).then_some(now_ms);
+            if plan.sealed.upto[class.index()] > before[class.index()] {
+                self.waiting_since_ms[class.index()] = (tail.records(class) > 0).then_some(plan.planned_ms);
+            }
         }
         let upto = plan.sealed.upto;
         // A gap is kept while records before it wait for their block: they need to know where to go on.
@@ -374,6 +416,11 @@ impl Log {
         drop(tail);
         self.wal.handle_sealed(plan.sealed);
         set(&self.shared.counters.wal_files, self.wal.file_count() as u64);
+    }
+
+    /// Whether a plan is out.
+    pub(crate) const fn is_sealing(&self) -> bool {
+        self.sealing
     }
 
     /// What readers see.
@@ -438,15 +485,5 @@ pub(crate) fn evict(shared: &Shared, quota_bytes: u64) -> Result<(), TableError>
             );
         }
     }
-    Ok(())
-}
-
-/// The blocks held per class at the start, to know how full the quota is.
-pub(crate) fn count_held(shared: &Shared) -> Result<(), TableError> {
-    let mut held = 0;
-    for class in Class::ALL {
-        held += shared.tables.block_bytes(shared.epoch, class)?.0;
-    }
-    set(&shared.counters.block_bytes_held, held);
     Ok(())
 }

@@ -10,7 +10,7 @@ use hub_model::{
 use crate::append::{Append, PublishMark, RefusedAppend, SampleClass};
 use crate::block::BLOCK_RECORDS_MAX;
 use crate::disk::Disk;
-use crate::disk::sim::SimDisk;
+use crate::disk::sim::{Faults, SimDisk};
 use crate::log::{CoreConfig, Log, Staged, evict, seal};
 use crate::open::{OpenContext, Recovery, open_core};
 use crate::reader::{ReadError, Reader, SampleQuery};
@@ -44,7 +44,7 @@ fn store(log: &mut Log, from: u64, to: u64, now: BootStamp) {
 fn seal_all(log: &mut Log, now: BootStamp) {
     let plan = log.plan_seal(now.mono_ms, true).expect("there is something to seal");
     seal(&log.shared(), &plan).expect("the seal works");
-    log.sealed(&plan, now.mono_ms);
+    log.sealed(&plan);
 }
 
 fn values(log: &Log) -> Vec<u64> {
@@ -91,7 +91,7 @@ fn full_blocks_are_sealed_without_waiting_and_the_rest_stays() {
     }
     let plan = log.plan_seal(2, false).expect("a block is full");
     seal(&log.shared(), &plan).expect("the seal works");
-    log.sealed(&plan, 2);
+    log.sealed(&plan);
     let ledger = Reader::new(log.shared()).ledger().expect("the ledger reads");
     let telemetry = ledger.classes[Class::Telemetry.index()];
     assert!(telemetry.stored > 0 && telemetry.stored <= BLOCK_RECORDS_MAX as u64, "{telemetry:?}");
@@ -225,7 +225,7 @@ fn a_damaged_block_is_one_error_and_the_rest_follows() {
 }
 
 #[test]
-fn tables_that_do_not_open_are_set_aside_and_the_hub_keeps_its_name() {
+fn tables_that_do_not_open_are_set_aside_and_what_the_wal_has_is_stored_anew() {
     let disk = SimDisk::new(1);
     let (mut log, first) = open(&disk, at(0));
     store(&mut log, 0, 10, at(1));
@@ -239,8 +239,152 @@ fn tables_that_do_not_open_are_set_aside_and_the_hub_keeps_its_name() {
     assert_eq!(second.hub, first.hub, "the WAL still knew");
     assert_ne!(second.epoch, first.epoch);
     assert!(second.set_aside.iter().any(|n| n.contains("telemetry.redb")), "{:?}", second.set_aside);
-    store(&mut log, 0, 3, at(3));
-    assert_eq!(values(&log), [0, 1, 2]);
+    assert!(!second.is_new && !second.clean && second.records > 0, "{second:?}");
+    store(&mut log, 10, 13, at(3));
+    assert_eq!(values(&log), (0..13).collect::<Vec<_>>());
+    let gaps = Reader::new(log.shared()).gaps().expect("gaps read");
+    let lost =
+        |class| gaps.iter().any(|g| g.class == class && g.cause == GapCause::Corrupted && g.range.from == 0);
+    assert!(lost(Class::Telemetry) && lost(Class::Alarm), "{gaps:?}");
+    assert_balanced(&log);
+}
+
+#[test]
+fn tables_of_a_newer_program_are_left_alone() {
+    let disk = SimDisk::new(1);
+    let (log, _) = open(&disk, at(0));
+    let shared = log.shared();
+    let info = crate::table::store_info::KEY;
+    shared.tables.put_info_for_test(info, &[2, 0, 0, 0]);
+    drop((log, shared));
+    let restarted: Arc<dyn Disk> = Arc::new(disk.kill());
+    let context = OpenContext { hub: HubId::from_bytes([8; 16]), now: at(2), seed: [3; 32] };
+    let refused = open_core(&restarted, CONFIG, &context).map(|_| ()).expect_err("it must not begin anew");
+    assert!(refused.to_string().contains("newer program"), "{refused}");
+    assert!(restarted.list().expect("it lists").iter().all(|n| !n.starts_with("damaged")));
+}
+
+#[test]
+fn a_new_name_survives_a_restart_although_the_wal_repeats_the_old_one() {
+    let disk = SimDisk::new(1);
+    let (mut log, _) = open(&disk, at(0));
+    let id = hub_model::DeviceId::from_bytes([4; 16]);
+    let named = |name: &str| Append {
+        definitions: vec![Definition::Device(hub_model::Device { id, name: name.parse().unwrap() })],
+        ..Append::default()
+    };
+    log.stage(&named("old"), at(1)).expect("it stages");
+    // Fill the first file, so that the next one begins with a repeat of the old name.
+    for n in 0..60 {
+        store(&mut log, n * 500, n * 500 + 500, at(n));
+        if n % 10 == 9 {
+            seal_all(&mut log, at(n));
+        }
+    }
+    log.stage(&named("new"), at(100)).expect("it stages");
+    log.commit(at(100)).expect("the commit works");
+    seal_all(&mut log, at(100));
+    drop(log);
+    let (log, _) = open(&disk.restart(), at(200));
+    let catalog = Reader::new(log.shared()).catalog();
+    assert_eq!(catalog.device(id).map(|d| d.name.to_string()), Some("new".to_owned()));
+}
+
+#[test]
+fn every_class_is_sealed_by_its_own_age() {
+    let (mut log, _) = open(&SimDisk::new(1), at(0));
+    store(&mut log, 0, 10, at(0));
+    for n in 1..=20 {
+        let now = at(n * 6_000);
+        let clock = Definition::Clock(ClockRecord {
+            boot: BOOT,
+            mono_from_ms: now.mono_ms,
+            offset_ms: 1,
+            quality: ClockQuality::Synced,
+            revision: 0,
+        });
+        log.stage(&Append { definitions: vec![clock], ..Append::default() }, now).expect("it stages");
+        log.commit(now).expect("the commit works");
+        if let Some(plan) = log.plan_seal(now.mono_ms, false) {
+            seal(&log.shared(), &plan).expect("the seal works");
+            log.sealed(&plan);
+        }
+    }
+    let ledger = Reader::new(log.shared()).ledger().expect("the ledger reads");
+    assert_eq!(ledger.classes[Class::Telemetry.index()].stored, 10, "{ledger:?}");
+}
+
+#[test]
+fn a_full_disk_and_a_failed_file_do_not_stop_commits_while_a_file_is_free() {
+    let disk = SimDisk::new(1);
+    let (mut log, _) = open(&disk, at(0));
+    store(&mut log, 0, 10, at(1));
+    // The current file is given up, and nothing can grow: the spare one has to do.
+    disk.set_faults(Faults { no_space_per_mille: 1000, syncs_to_fail: 1, ..Faults::default() });
+    for n in 1..20 {
+        store(&mut log, n * 10, n * 10 + 10, at(n));
+    }
+    assert_eq!(values(&log), (0..200).collect::<Vec<_>>());
+}
+
+#[test]
+fn long_texts_that_pack_well_are_sealed_into_blocks_that_read() {
+    let config = CoreConfig { wal_file_bytes: 32 * 1024 * 1024, ..CONFIG };
+    let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(1));
+    let context = OpenContext { hub: HubId::from_bytes([9; 16]), now: at(0), seed: [7; 32] };
+    let (mut log, _) = open_core(&disk, config, &context).expect("the log opens");
+    for n in 0..50 {
+        let text = |i: u64| Sample::observed(SeriesId(1), at(n), Value::String(format!("{i:04000}").into()));
+        let append = Append { samples: (0..100).map(text).collect(), ..Append::default() };
+        log.stage(&append, at(n)).expect("it stages");
+        log.commit(at(n)).expect("the commit works");
+    }
+    seal_all(&mut log, at(60));
+    let reader = Reader::new(log.shared());
+    assert!(reader.records(Class::Telemetry, 0).all(|r| r.is_ok()));
+    assert_eq!(reader.records(Class::Telemetry, 0).count(), 5000);
+}
+
+#[test]
+fn the_weight_of_an_append_bounds_its_bytes() {
+    let (mut log, _) = open(&SimDisk::new(1), at(0));
+    let event = hub_model::EventRecord {
+        device: Some(hub_model::DeviceId::from_bytes([1; 16])),
+        stamp: Stamp::Wall(UtcMs(i64::MIN), WallSource::Device),
+        received: at(u64::MAX >> 2),
+        event: hub_model::Event {
+            id: "i".repeat(64).into(),
+            severity: hub_model::Severity::Alarm,
+            code: "c".repeat(64).into(),
+            params: vec![("n".repeat(64).into(), "v".repeat(256).into()); 32],
+            text: "t".repeat(4096).into(),
+        },
+    };
+    let device = hub_model::DeviceId::from_bytes([2; 16]);
+    let key = hub_model::SeriesKey {
+        device,
+        metric: "m".repeat(128).parse().unwrap(),
+        value_type: hub_model::ValueType::Enum,
+        unit: "u".repeat(32).parse().unwrap(),
+    };
+    let dictionary = vec![(u32::MAX, "l".repeat(64).into()); 256];
+    let series = hub_model::Series { id: SeriesId(u32::MAX), key, dictionary };
+    let name = hub_model::Device { id: device, name: "n".repeat(63).parse().unwrap() };
+    let sample = Sample {
+        stamp: Stamp::Wall(UtcMs(i64::MIN), WallSource::Device),
+        quality: Quality::new(hub_model::Level::Uncertain, hub_model::Reason::Stale, 255),
+        ..Sample::observed(SeriesId(u32::MAX), at(u64::MAX), Value::Bytes(vec![1; 4096].into()))
+    };
+    let append = Append {
+        definitions: vec![Definition::Series(series), Definition::Device(name)],
+        samples: vec![sample; 3],
+        events: vec![event; 2],
+        mark: Some(PublishMark { incarnation: 1, packet_id: 2, content_hash: 3, dup: false }),
+        ..Append::default()
+    };
+    log.stage(&append, at(0)).expect("it stages");
+    assert!(log.pending_bytes() <= append.weight(), "{} of {}", log.pending_bytes(), append.weight());
+    log.commit(at(1)).expect("the commit works");
 }
 
 #[test]

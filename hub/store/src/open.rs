@@ -11,17 +11,17 @@ use crate::catalog::Catalog;
 use crate::disk::{Disk, distrust};
 use crate::dup::DupTable;
 use crate::field::Malformed;
-use crate::log::{CoreConfig, CoreParts, Identity, Log, count_held};
+use crate::log::{CoreConfig, CoreParts, Identity, Log};
 use crate::record::{Record, put_definition, put_event, put_sample};
-use crate::shared::{Shared, add};
-use crate::table::store_info::StoreInfo;
+use crate::salvage::{self, Salvage, set_file_aside};
+use crate::shared::{Shared, add, set};
+use crate::table::store_info::{self, StoreInfo};
 use crate::table::{TableError, Tables};
 use crate::tail::Tail;
 use crate::wal::frame::{FrameKind, FrameRef, read_gap, read_marks, read_records, read_repeat};
-use crate::wal::header::FileHeader;
 use crate::wal::pending::Frame;
 use crate::wal::recovery::{FoundCommit, WalFindings, recover};
-use crate::wal::{PAGE, Sealed, WalConfig};
+use crate::wal::{Sealed, WalConfig};
 
 /// What the log needs to know of the moment it is opened in.
 #[derive(Clone, Copy, Debug)]
@@ -41,11 +41,11 @@ pub struct Recovery {
     pub hub: HubId,
     /// The log's epoch.
     pub epoch: LogEpoch,
-    /// There was no log before.
+    /// There was no log before, and nothing that could have been one.
     pub is_new: bool,
     /// The log had been closed in order.
     pub clean: bool,
-    /// Records replayed from the WAL.
+    /// Records replayed from the WAL; after a rebuild, records stored anew from it.
     pub records: u64,
     /// The last write had been torn and was dropped; nothing of it was acknowledged.
     pub torn_tail: bool,
@@ -89,13 +89,20 @@ pub(crate) fn open_core(
     if distrust::heal(disk.as_ref())? {
         tracing::warn!("an earlier process saw a sync fail; everything was written anew");
     }
-    let tables = open_tables(disk, &mut set_aside)?;
-    let (info, is_new) = match tables.store_info()? {
-        Some(info) => (info, false),
-        None => (create(disk, &tables, context, &mut set_aside)?, true),
+    let (loaded, salvage) = match load(disk) {
+        Ok(Loaded::Log(loaded)) => (loaded, None),
+        Ok(Loaded::Empty(tables)) => create(disk, tables, context, &mut set_aside)?,
+        Err(error) if is_damage(&error) => {
+            tracing::error!(%error, "the tables are damaged and are set aside; a new epoch begins");
+            set_file_aside(disk.as_ref(), Tables::FILE, &mut set_aside)?;
+            create(disk, Tables::open(Arc::clone(disk))?, context, &mut set_aside)?
+        }
+        Err(error) => return Err(error.into()),
     };
-    let (identity, sealed) = (identity(&info), sealed(&tables, &info)?);
-    let mut replay = Replay::new(&tables, info, sealed)?;
+    let LoadedLog { tables, info, sealed, catalog, dup, held } = *loaded;
+    // Nothing was ever acknowledged without a WAL file, so a half-made table file alone is no log that was lost.
+    let is_new = salvage.as_ref().is_some_and(Salvage::is_empty);
+    let mut replay = Replay::new(info, sealed, catalog, dup);
     let wal_config = WalConfig {
         hub: info.hub,
         epoch: info.epoch,
@@ -111,10 +118,10 @@ pub(crate) fn open_core(
     }
     let Replay { tail, catalog, dup, lost, last_stamp, clean, records, .. } = replay;
     let shared = Arc::new(Shared::new(info.hub, info.epoch, context.now.boot, tables, tail, catalog));
-    count_held(&shared)?;
     let WalFindings { damaged, torn_tail, .. } = findings;
     add(&shared.counters.damaged, damaged);
-    let recovery = Recovery {
+    set(&shared.counters.block_bytes_held, held);
+    let mut recovery = Recovery {
         hub: info.hub,
         epoch: info.epoch,
         is_new,
@@ -126,7 +133,12 @@ pub(crate) fn open_core(
         set_aside,
         duration: Duration::ZERO,
     };
+    let identity = Identity { hub: info.hub, epoch: info.epoch, secret: info.secret };
     let mut log = Log::new(CoreParts { config, identity, shared, wal, dup, sealed, last_stamp }, context.now);
+    if let Some(salvage) = salvage.filter(|_| !is_new) {
+        recovery.records =
+            salvage::store(&mut log, salvage, context.now).map_err(|e| OpenError::Io(io::Error::other(e)))?;
+    }
     lost.iter().for_each(|gap| log.stage_gap(*gap, context.now));
     if !recovery.clean {
         log.stage_restart_gap(context.now);
@@ -139,83 +151,85 @@ pub(crate) fn open_core(
     Ok((log, recovery))
 }
 
-const fn identity(info: &StoreInfo) -> Identity {
-    Identity { hub: info.hub, epoch: info.epoch, secret: info.secret }
+/// What the tables held.
+enum Loaded {
+    Log(Box<LoadedLog>),
+    /// A file without a log: new, or made by a start that did not get further.
+    Empty(Tables),
 }
 
-fn sealed(tables: &Tables, info: &StoreInfo) -> Result<Sealed, TableError> {
-    let mut sealed = Sealed { upto: [0; 7], number: info.folded };
-    for class in Class::ALL {
-        sealed.upto[class.index()] = tables.cursor(info.epoch, class)?.sealed_upto;
-    }
-    Ok(sealed)
+struct LoadedLog {
+    tables: Tables,
+    info: StoreInfo,
+    sealed: Sealed,
+    catalog: Catalog,
+    dup: DupTable,
+    /// Bytes of all blocks.
+    held: u64,
 }
 
-/// Opens the tables; a file that is damaged is set aside and a new one begun, for the hub must start.
-fn open_tables(disk: &Arc<dyn Disk>, set_aside: &mut Vec<String>) -> Result<Tables, OpenError> {
-    let error = match Tables::open(Arc::clone(disk)).and_then(|tables| tables.store_info().map(|_| tables)) {
-        Ok(tables) => return Ok(tables),
-        Err(error) if is_damage(&error) => error,
-        Err(error) => return Err(error.into()),
+/// Reads everything a start needs from the tables. A damaged file may make redb panic: that is damage too.
+fn load(disk: &Arc<dyn Disk>) -> Result<Loaded, TableError> {
+    let read = || {
+        let tables = Tables::open(Arc::clone(disk))?;
+        let Some(info) = tables.store_info()? else { return Ok(Loaded::Empty(tables)) };
+        let snapshot = tables.snapshot()?;
+        let mut sealed = Sealed { upto: [0; 7], number: info.folded };
+        let mut held = 0;
+        for class in Class::ALL {
+            sealed.upto[class.index()] = snapshot.cursor(info.epoch, class)?.sealed_upto;
+            held += tables.block_bytes(info.epoch, class)?;
+        }
+        drop(snapshot);
+        let mut dup = DupTable::default();
+        for (incarnation, marks) in tables.dup()? {
+            dup.load(incarnation, marks);
+        }
+        let catalog = tables.catalog(info.epoch)?;
+        Ok(Loaded::Log(Box::new(LoadedLog { tables, info, sealed, catalog, dup, held })))
     };
-    tracing::error!(%error, "the tables are damaged and are set aside; a new epoch begins");
-    set_file_aside(disk, Tables::FILE, set_aside)?;
-    Ok(Tables::open(Arc::clone(disk))?)
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).unwrap_or(Err(TableError::Panicked))
 }
 
+/// Whether a file must be given up. One of another version must not: its own program can read it.
 fn is_damage(error: &TableError) -> bool {
     match error {
-        TableError::Panicked | TableError::Malformed(_) => true,
+        TableError::Panicked => true,
+        TableError::Malformed(what) => *what != store_info::NEWER,
         TableError::Closed => false,
         TableError::Redb(error) => {
             if let redb::Error::Io(e) = error.as_ref() {
                 matches!(e.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
             } else {
-                matches!(error.as_ref(), redb::Error::Corrupted(_) | redb::Error::UpgradeRequired(_))
+                let wrong_table = matches!(
+                    error.as_ref(),
+                    redb::Error::TableTypeMismatch { .. }
+                        | redb::Error::TableIsMultimap(_)
+                        | redb::Error::TypeDefinitionChanged { .. }
+                        | redb::Error::TableDoesNotExist(_)
+                );
+                wrong_table || matches!(error.as_ref(), redb::Error::Corrupted(_))
             }
         }
     }
 }
 
-/// Begins a new epoch in empty tables. WAL files of another epoch are set aside, never reused unread.
+/// Begins a new epoch in empty tables, with what WAL files of an older one still hold.
 fn create(
     disk: &Arc<dyn Disk>,
-    tables: &Tables,
+    tables: Tables,
     context: &OpenContext,
     set_aside: &mut Vec<String>,
-) -> Result<StoreInfo, OpenError> {
-    let mut hub = context.hub;
-    for name in disk.list()?.into_iter().filter(|n| n.starts_with("wal-")) {
-        let file = disk.open(&name)?;
-        let mut page = vec![0; PAGE];
-        let found = file.read_at(0, &mut page).ok().and_then(|()| FileHeader::decode(&page).ok());
-        drop(file);
-        match found {
-            Some(header) => {
-                hub = header.hub;
-                tracing::error!(file = name, "a WAL file has no tables beside it and is set aside");
-                set_file_aside(disk, &name, set_aside)?;
-            }
-            None => disk.remove(&name)?,
-        }
-    }
+) -> Result<(Box<LoadedLog>, Option<Salvage>), OpenError> {
+    let salvage = salvage::take_wal(disk, set_aside)?;
     let [e0, e1, e2, e3, e4, e5, e6, e7, rest @ ..] = context.seed;
     let mut secret = [0; 16];
     secret.copy_from_slice(&rest[..16]);
     let epoch = LogEpoch(u64::from_le_bytes([e0, e1, e2, e3, e4, e5, e6, e7]));
-    let info = StoreInfo { hub, epoch, secret, folded: 0 };
+    let info = StoreInfo { hub: salvage.hub.unwrap_or(context.hub), epoch, secret, folded: 0 };
     tables.create(info)?;
-    Ok(info)
-}
-
-fn set_file_aside(disk: &Arc<dyn Disk>, name: &str, set_aside: &mut Vec<String>) -> Result<(), OpenError> {
-    let names = disk.list()?;
-    let free = (1u32..).map(|n| format!("damaged-{n}-{name}")).find(|candidate| !names.contains(candidate));
-    let Some(aside) = free else { return Ok(()) };
-    disk.rename(name, &aside)?;
-    disk.sync_dir()?;
-    set_aside.push(aside);
-    Ok(())
+    let (sealed, catalog, dup) = (Sealed::default(), Catalog::default(), DupTable::default());
+    Ok((Box::new(LoadedLog { tables, info, sealed, catalog, dup, held: 0 }), Some(salvage)))
 }
 
 /// The WAL's commits put on top of the tables.
@@ -231,23 +245,11 @@ struct Replay {
 }
 
 impl Replay {
-    fn new(tables: &Tables, info: StoreInfo, sealed: Sealed) -> Result<Replay, TableError> {
-        let mut dup = DupTable::default();
-        for (incarnation, marks) in tables.dup()? {
-            dup.load(incarnation, marks);
-        }
+    fn new(info: StoreInfo, sealed: Sealed, catalog: Catalog, dup: DupTable) -> Replay {
         let mut tail = Tail::default();
         tail.next = sealed.upto;
-        Ok(Replay {
-            tail,
-            catalog: tables.catalog(info.epoch)?,
-            dup,
-            folded: info.folded,
-            lost: Vec::new(),
-            last_stamp: None,
-            clean: false,
-            records: 0,
-        })
+        let folded = info.folded;
+        Replay { tail, catalog, dup, folded, lost: Vec::new(), last_stamp: None, clean: false, records: 0 }
     }
 
     fn visit(&mut self, commit: &FoundCommit<'_>) {
@@ -321,8 +323,9 @@ impl Replay {
         self.lost.push(gap);
     }
 
+    /// Fills in what is unknown because its own frame went bad. What is known may be newer than the repeat.
     fn repeat(&mut self, frame: &FrameRef<'_>) -> Result<(), Malformed> {
-        read_repeat(frame.body)?.iter().for_each(|d| self.catalog.insert(d));
+        read_repeat(frame.body)?.iter().for_each(|d| self.catalog.fill_in(d));
         Ok(())
     }
 

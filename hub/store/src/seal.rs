@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use hub_model::{BootStamp, Class, Gap, GapCause, LogEpoch, SeqRange};
 
-use crate::block::{self, BLOCK_BYTES_MAX, BLOCK_RECORDS_MAX, BlockPlace};
+use crate::block::{self, BLOCK_BYTES_MAX, BLOCK_RECORDS_MAX, BlockPlace, RAW_BYTES_MAX};
 use crate::dup::SessionMarks;
 use crate::field::Malformed;
 use crate::record::{Base, Definition, Record};
@@ -28,6 +28,8 @@ pub(crate) struct SealPlan {
     pub(crate) frames: Vec<Arc<Frame>>,
     pub(crate) gaps: Vec<Gap>,
     pub(crate) dup: Vec<(u64, Option<SessionMarks>)>,
+    /// When it was made.
+    pub(crate) planned_ms: u64,
     /// How far the tables reach afterwards.
     pub(crate) sealed: Sealed,
     pub(crate) info: StoreInfo,
@@ -129,6 +131,10 @@ fn continues(first: &Frame, last: &Frame, next: &Frame) -> bool {
 
 fn encode_run(epoch: LogEpoch, run: &[&Frame], write: &mut SealWrite) -> Result<(), Malformed> {
     let (Some(first), Some(last)) = (run.first(), run.last()) else { return Ok(()) };
+    let raw: usize = run.iter().map(|f| f.body.len()).sum();
+    if raw > RAW_BYTES_MAX / 2 && run.len() > 1 {
+        return encode_halves(epoch, run, write);
+    }
     let mut records = Vec::new();
     for frame in run {
         records.extend(read_records(frame.kind, frame.base, frame.range.len(), &frame.body)?);
@@ -139,10 +145,12 @@ fn encode_run(epoch: LogEpoch, run: &[&Frame], write: &mut SealWrite) -> Result<
         BlockPlace { class: first.class, epoch, range, base: Base { boot: first.base.boot, mono_ms } };
     let bytes = block::encode(place, &records);
     if bytes.len() > BLOCK_BYTES_MAX && run.len() > 1 {
-        let (front, back) = run.split_at(run.len() / 2);
-        encode_run(epoch, front, write)?;
-        return encode_run(epoch, back, write);
+        return encode_halves(epoch, run, write);
     }
+    debug_assert!(
+        block::decode(&bytes).is_ok_and(|(_, decoded)| decoded == records),
+        "a block reads as it was written"
+    );
     write.definitions.extend(records.into_iter().filter_map(definition));
     let header = block::BlockHeader::read(&bytes).map_err(|_| Malformed("block just encoded"))?;
     let (earliest, latest) = header.span();
@@ -150,6 +158,12 @@ fn encode_run(epoch: LogEpoch, run: &[&Frame], write: &mut SealWrite) -> Result<
     let row = IndexRow { range, first: earliest, last: latest, wall: header.wall, bytes: size };
     write.blocks.push((place.class, row, bytes));
     Ok(())
+}
+
+fn encode_halves(epoch: LogEpoch, run: &[&Frame], write: &mut SealWrite) -> Result<(), Malformed> {
+    let (front, back) = run.split_at(run.len() / 2);
+    encode_run(epoch, front, write)?;
+    encode_run(epoch, back, write)
 }
 
 fn mono_ms(record: &Record) -> Option<u64> {

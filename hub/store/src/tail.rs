@@ -34,7 +34,7 @@ impl Tail {
         self.next[class] = self.next[class].max(gap.range.to);
         let same = |g: &&mut Gap| g.class == gap.class && g.range == gap.range;
         match self.gaps.iter_mut().find(same) {
-            Some(known) => *known = Gap { since: known.since, ..gap },
+            Some(known) => known.until = gap.until,
             None => self.gaps.push(gap),
         }
     }
@@ -52,11 +52,6 @@ impl Tail {
     /// How many records of a class there are.
     pub(crate) const fn records(&self, class: Class) -> u64 {
         self.records[class.index()]
-    }
-
-    /// How many of them lie at or after `from`.
-    pub(crate) fn records_from(&self, class: Class, from: u64) -> u64 {
-        self.frames[class.index()].iter().filter(|f| f.range.from >= from).map(|f| f.range.len()).sum()
     }
 
     /// All frames of a class, oldest first.

@@ -17,8 +17,8 @@ use crate::wal::group::GroupCommit;
 
 /// After a commit or seal that failed, it is tried again this much later.
 const RETRY: Duration = Duration::from_secs(1);
-/// A closing log waits this many times [`RETRY`] for its last commit.
-const CLOSE_ATTEMPTS: u32 = 5;
+/// A closing log waits this long for its last commit.
+const CLOSE_MAX_MS: u64 = 5_000;
 /// How often the writer looks up when nothing is due.
 const IDLE: Duration = Duration::from_secs(60);
 
@@ -154,7 +154,9 @@ impl Writer {
             (Some(retry), Some(_)) => Some(retry),
             (_, due) => due,
         };
-        let due = commit.into_iter().chain(self.log.poll_seal()).min();
+        // A seal that is due and cannot be planned must not become a busy loop.
+        let seal = self.log.poll_seal().map(|at| at.max(now_ms + 1));
+        let due = commit.into_iter().chain(seal).min();
         due.map_or(IDLE, |at| Duration::from_millis(at.saturating_sub(now_ms))).min(IDLE)
     }
 
@@ -169,7 +171,7 @@ impl Writer {
             }
             Message::Forget(incarnation) => self.log.forget_session(incarnation),
             Message::Sealed(plan) => {
-                self.log.sealed(&plan, (self.clock)().mono_ms);
+                self.log.sealed(&plan);
                 self.retry_at_ms = None;
             }
             Message::Close(done) => return Some(End::Closed(done)),
@@ -238,15 +240,22 @@ impl Writer {
     }
 
     fn put_off(&mut self, error: &WalError, now_ms: u64) {
+        self.plan_seal(true);
         match error {
             // Normal under load: the sealer makes room and says so.
-            WalError::Full => tracing::debug!("commits wait for the tables to take over a WAL file"),
+            WalError::Full if self.log.is_sealing() => {
+                tracing::debug!("commits wait for the tables to take over a WAL file");
+            }
+            WalError::Full => {
+                tracing::warn!(
+                    "every WAL file is full; acknowledgements are withheld until a seal makes room"
+                );
+            }
             WalError::Io(_) | WalError::TooLarge(_) => {
                 tracing::error!(%error, "a commit failed; acknowledgements are withheld until it works");
             }
         }
         self.retry_at_ms = Some(now_ms + u64::try_from(RETRY.as_millis()).unwrap_or(1000));
-        self.plan_seal(true);
     }
 
     fn plan_seal(&mut self, all: bool) {
@@ -284,15 +293,16 @@ impl Writer {
 
     /// A last commit may have to wait for the sealer to make room.
     fn commit_at_end(&mut self, messages: &Receiver<Message>) -> Result<(), String> {
-        let mut attempts = 0;
+        self.room.close();
+        let give_up_ms = (self.clock)().mono_ms + CLOSE_MAX_MS;
         while let Err(error) = self.log.commit((self.clock)()) {
-            attempts += 1;
-            if attempts > CLOSE_ATTEMPTS {
+            self.plan_seal(true);
+            let now_ms = (self.clock)().mono_ms;
+            if now_ms >= give_up_ms {
                 return Err(error.to_string());
             }
-            self.plan_seal(true);
-            match messages.recv_timeout(RETRY) {
-                Ok(Message::Sealed(plan)) => self.log.sealed(&plan, (self.clock)().mono_ms),
+            match messages.recv_timeout(Duration::from_millis(give_up_ms - now_ms).min(RETRY)) {
+                Ok(Message::Sealed(plan)) => self.log.sealed(&plan),
                 // Too late to be taken: their callers hear that the log is closed.
                 Ok(Message::Append { .. } | Message::Forget(_) | Message::Close(_) | Message::Abandon)
                 | Err(_) => {}
@@ -319,9 +329,11 @@ pub(crate) fn run_sealer(
     inbox: &SyncSender<Message>,
     quota_bytes: u64,
     fatal: &watch::Sender<Option<String>>,
+    room: &Semaphore,
 ) {
     let work = || write_plans(shared, plans, inbox, quota_bytes);
     if std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_err() {
+        room.close();
         fatal.send_replace(Some("the log's sealer panicked".to_owned()));
     }
 }
@@ -343,8 +355,11 @@ fn write_plans(
         }
         if let Err(error) = evict(shared, quota_bytes) {
             tracing::error!(%error, "evicting failed; it is tried again with the next seal");
-            if let Err(error) = shared.tables.reopen() {
+            while let Err(error) = shared.tables.reopen() {
                 tracing::error!(%error, "the tables do not open again yet");
+                if matches!(plans.recv_timeout(RETRY), Err(RecvTimeoutError::Disconnected)) {
+                    return;
+                }
             }
         }
         if inbox.send(Message::Sealed(plan)).is_err() {

@@ -24,7 +24,13 @@ impl RealDisk {
     /// Opens a directory, making it (mode 0700) when missing. `Ok(None)` when another process holds it.
     pub fn open(dir: &Path) -> io::Result<Option<RealDisk>> {
         use std::os::unix::fs::DirBuilderExt;
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+        if !dir.exists() {
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+            // Its own name must be as durable as what will be in it.
+            if let Some(parent) = dir.parent().filter(|p| !p.as_os_str().is_empty()) {
+                File::open(parent)?.sync_all()?;
+            }
+        }
         let lock = options().open(dir.join(Self::LOCK))?;
         match rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}

@@ -18,8 +18,12 @@ const SECTOR: usize = 512;
 pub struct Faults {
     /// The power goes when this many operations were done; `None` for never.
     pub power_off_at: Option<u64>,
-    /// Of 1,000 writes, how many are refused with ENOSPC.
+    /// Of 1,000 writes that need room, how many are refused with ENOSPC.
     pub no_space_per_mille: u32,
+    /// Whether overwriting needs room too, as on a copy-on-write file system.
+    pub copy_on_write: bool,
+    /// How many of the next syncs fail.
+    pub syncs_to_fail: u32,
     /// Of 1,000 syncs, how many fail (and lose, for good, a random part of what they should have made durable).
     pub sync_fails_per_mille: u32,
 }
@@ -319,11 +323,12 @@ impl DiskFile for SimFile {
     fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let mut state = self.disk.state();
         state.operate(self.life)?;
-        let per_mille = state.faults.no_space_per_mille;
-        if state.chance(per_mille) {
+        let at = index(offset)?;
+        let Faults { no_space_per_mille, copy_on_write, .. } = state.faults;
+        let needs_room = copy_on_write || state.file(self.id)?.now.len() < at + data.len();
+        if needs_room && state.chance(no_space_per_mille) {
             return Err(no_space());
         }
-        let at = index(offset)?;
         let file = state.file(self.id)?;
         if file.now.len() < at + data.len() {
             file.now.resize(at + data.len(), 0);
@@ -336,8 +341,9 @@ impl DiskFile for SimFile {
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.disk.state();
         state.operate(self.life)?;
-        let per_mille = state.faults.sync_fails_per_mille;
-        if state.chance(per_mille) {
+        let Faults { sync_fails_per_mille, syncs_to_fail, .. } = state.faults;
+        state.faults.syncs_to_fail = syncs_to_fail.saturating_sub(1);
+        if syncs_to_fail > 0 || state.chance(sync_fails_per_mille) {
             // As on Linux: the pages are marked clean, part of them never reached the disk, and the page cache still
             // shows them until they are evicted.
             let mut rng = state.rng;

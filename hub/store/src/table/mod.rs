@@ -16,7 +16,7 @@ mod backend;
 mod tables;
 
 pub use tables::TableError;
-pub(crate) use tables::{SealWrite, Tables};
+pub(crate) use tables::{SealWrite, Snapshot, Tables};
 
 use hub_model::{Class, LogEpoch};
 use redb::TableDefinition;

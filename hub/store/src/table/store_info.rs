@@ -11,6 +11,8 @@ use crate::wal::header::Secret;
 pub(crate) const STORE_INFO: Table = Table::new("store_info");
 pub(crate) const KEY: &[u8] = b"info";
 const VERSION: u16 = 1;
+/// A row of a version that this program does not read.
+pub(crate) const NEWER: Malformed = Malformed("store info: it is of a newer program");
 
 /// The row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +38,7 @@ pub(crate) fn decode_value(bytes: &[u8]) -> Result<StoreInfo, Malformed> {
     const WHAT: &str = "store info row";
     let mut r = Reader::new(bytes);
     if r.u16(WHAT)? != VERSION {
-        return Err(Malformed("store info version"));
+        return Err(NEWER);
     }
     let info = StoreInfo {
         hub: HubId::from_bytes(r.array(WHAT)?),

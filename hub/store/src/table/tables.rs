@@ -92,12 +92,14 @@ impl Tables {
     /// written anew first. A reader that still holds the old handle finds it refusing and lets go; until then this
     /// fails, and is tried again.
     pub(crate) fn reopen(&self) -> Result<(), TableError> {
-        let mut slot = self.db.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(db) = slot.take() {
+        let slot = || self.db.write().unwrap_or_else(PoisonError::into_inner);
+        // Meanwhile readers hear `Closed`; nobody waits for the lock while a whole file is written.
+        let old = slot().take();
+        if let Some(db) = old {
             match Arc::try_unwrap(db) {
                 Ok(db) => drop(db),
                 Err(shared) => {
-                    *slot = Some(shared);
+                    *slot() = Some(shared);
                     return Err(TableError::Closed);
                 }
             }
@@ -106,8 +108,22 @@ impl Tables {
             distrust::rewrite(self.disk.as_ref(), self.name).map_err(io_error)?;
             self.sync_failed.store(false, Ordering::Relaxed);
         }
-        *slot = Some(Arc::new(open_database(&self.disk, self.name, &self.sync_failed)?));
+        let db = open_database(&self.disk, self.name, &self.sync_failed)?;
+        *slot() = Some(Arc::new(db));
         Ok(())
+    }
+
+    /// The tables as they are now, for several looks at the same moment.
+    pub(crate) fn snapshot(&self) -> Result<Snapshot, TableError> {
+        Ok(Snapshot(self.db()?.begin_read()?))
+    }
+
+    /// Puts any bytes into the store's row.
+    #[cfg(test)]
+    pub(crate) fn put_info_for_test(&self, key: &[u8], value: &[u8]) {
+        let txn = self.begin().expect("it begins");
+        txn.open_table(store_info::STORE_INFO).expect("it opens").insert(key, value).expect("it inserts");
+        txn.commit().expect("it commits");
     }
 
     fn db(&self) -> Result<Arc<Database>, TableError> {
@@ -170,25 +186,6 @@ impl Tables {
         Ok(txn)
     }
 
-    pub(crate) fn cursor(&self, epoch: LogEpoch, class: Class) -> Result<cursor::Cursor, TableError> {
-        let table = self.db()?.begin_read()?.open_table(cursor::CURSOR)?;
-        let row = table.get(cursor::encode_key(epoch, class).as_slice())?;
-        Ok(row.map(|r| cursor::decode_value(r.value())).transpose()?.unwrap_or_default())
-    }
-
-    /// All gaps of the epoch, by class and place.
-    pub(crate) fn gaps(&self, epoch: LogEpoch) -> Result<Vec<Gap>, TableError> {
-        let table = self.db()?.begin_read()?.open_table(gap::GAP)?;
-        let mut gaps = Vec::new();
-        let (first, last) = epoch_keys(epoch);
-        for row in table.range(first.as_slice()..=last.as_slice())? {
-            let (key, value) = row?;
-            let (class, range) = gap::decode_key(key.value())?;
-            gaps.push(gap::decode_value(class, range, value.value())?);
-        }
-        Ok(gaps)
-    }
-
     /// Every definition of the epoch.
     pub(crate) fn catalog(&self, epoch: LogEpoch) -> Result<Catalog, TableError> {
         let read = self.db()?.begin_read()?;
@@ -197,7 +194,10 @@ impl Tables {
         for table in [definition::DEFINITION, clock::CLOCK] {
             for row in read.open_table(table)?.range(first.as_slice()..=last.as_slice())? {
                 let (_, value) = row?;
-                catalog.insert(&definition::decode_value(value.value())?);
+                match definition::decode_value(value.value()) {
+                    Ok(definition) => catalog.insert(&definition),
+                    Err(error) => tracing::error!(%error, "a damaged definition is passed over"),
+                }
             }
         }
         Ok(catalog)
@@ -209,7 +209,10 @@ impl Tables {
         let mut sessions = Vec::new();
         for row in table.iter()? {
             let (key, value) = row?;
-            sessions.push((dup::decode_key(key.value())?, dup::decode_value(value.value())?));
+            match (dup::decode_key(key.value()), dup::decode_value(value.value())) {
+                (Ok(incarnation), Ok(marks)) => sessions.push((incarnation, marks)),
+                _ => tracing::error!("the damaged resend marks of a session are passed over"),
+            }
         }
         Ok(sessions)
     }
@@ -277,17 +280,41 @@ impl Tables {
         Ok((taken, rows.len() as u64))
     }
 
-    /// Bytes of all blocks of a class, and how many there are.
-    pub(crate) fn block_bytes(&self, epoch: LogEpoch, class: Class) -> Result<(u64, u64), TableError> {
+    /// Bytes of all blocks of a class. A damaged row of the index is passed over; a query will meet it.
+    pub(crate) fn block_bytes(&self, epoch: LogEpoch, class: Class) -> Result<u64, TableError> {
         let table = self.db()?.begin_read()?.open_table(time_index::TIME_INDEX)?;
         let (first, last) = (place_key(epoch, class, 0), place_key(epoch, class, u64::MAX));
-        let (mut bytes, mut blocks) = (0, 0);
+        let mut bytes = 0;
         for row in table.range(first.as_slice()..=last.as_slice())? {
             let (key, value) = row?;
-            bytes += u64::from(index_row(key.value(), value.value())?.bytes);
-            blocks += 1;
+            bytes += index_row(key.value(), value.value()).map_or(0, |row| u64::from(row.bytes));
         }
-        Ok((bytes, blocks))
+        Ok(bytes)
+    }
+}
+
+/// The tables at one moment.
+pub(crate) struct Snapshot(redb::ReadTransaction);
+
+impl Snapshot {
+    /// A class's row; zeros when it has none yet.
+    pub(crate) fn cursor(&self, epoch: LogEpoch, class: Class) -> Result<cursor::Cursor, TableError> {
+        let table = self.0.open_table(cursor::CURSOR)?;
+        let row = table.get(cursor::encode_key(epoch, class).as_slice())?;
+        Ok(row.map(|r| cursor::decode_value(r.value())).transpose()?.unwrap_or_default())
+    }
+
+    /// All gaps of the epoch, by class and place.
+    pub(crate) fn gaps(&self, epoch: LogEpoch) -> Result<Vec<Gap>, TableError> {
+        let table = self.0.open_table(gap::GAP)?;
+        let mut gaps = Vec::new();
+        let (first, last) = epoch_keys(epoch);
+        for row in table.range(first.as_slice()..=last.as_slice())? {
+            let (key, value) = row?;
+            let (class, range) = gap::decode_key(key.value())?;
+            gaps.push(gap::decode_value(class, range, value.value())?);
+        }
+        Ok(gaps)
     }
 }
 

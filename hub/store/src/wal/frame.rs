@@ -43,6 +43,22 @@ impl FrameKind {
             .find(|k| *k as u8 == number)
     }
 
+    /// Whether frames of this kind may be of this class.
+    const fn fits(self, class: Class) -> bool {
+        match self {
+            FrameKind::Samples => matches!(class, Class::Telemetry | Class::Bulk),
+            FrameKind::Events => matches!(class, Class::Alarm | Class::Event),
+            FrameKind::Definitions
+            | FrameKind::Repeat
+            | FrameKind::Marks
+            | FrameKind::Close
+            | FrameKind::Open => {
+                matches!(class, Class::Meta)
+            }
+            FrameKind::Gap => true,
+        }
+    }
+
     /// Whether its records take sequence numbers.
     pub(crate) const fn numbered(self) -> bool {
         matches!(self, FrameKind::Samples | FrameKind::Events | FrameKind::Definitions)
@@ -69,6 +85,9 @@ pub(crate) fn put_frame(out: &mut Vec<u8>, kind: FrameKind, class: Class, range:
 pub(crate) fn read_frame<'a>(r: &mut Reader<'a>) -> Result<FrameRef<'a>, Malformed> {
     let kind = FrameKind::from_number(r.u8("frame kind")?).ok_or(Malformed("frame kind"))?;
     let class = Class::from_number(r.u8("frame class")?).ok_or(Malformed("frame class"))?;
+    if !kind.fits(class) {
+        return Err(Malformed("frame class"));
+    }
     let from = r.varint("frame sequence")?;
     let count = r.varint("frame count")?;
     let to = from.checked_add(count).ok_or(Malformed("frame count"))?;

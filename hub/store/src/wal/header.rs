@@ -9,7 +9,7 @@
 //! | 34 | 8 | generation of this use of the file, from 1, rising over all files |
 //! | 42 | 16 | secret: random per epoch, prefixed to every checksum, so that bytes a client sent can never pass for a commit |
 //! | 58 | 8 | number of the last commit before this file |
-//! | 66 | 4 | crc32c of the bytes before |
+//! | 66 | 4 | crc32c of the bytes before; here in every version |
 
 use hub_model::{HubId, LogEpoch};
 
@@ -18,6 +18,9 @@ use crate::field::{Malformed, Put, Reader};
 const MAGIC: &[u8; 8] = b"RELAISWL";
 const VERSION: u16 = 1;
 pub(crate) const HEADER_BYTES: usize = 70;
+
+/// A whole header of a version that this program does not read.
+pub(crate) const NEWER: Malformed = Malformed("version: it is of a newer program");
 
 /// Random bytes of an epoch.
 pub(crate) type Secret = [u8; 16];
@@ -47,9 +50,10 @@ impl FileHeader {
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<FileHeader, Malformed> {
         let mut r = Reader::new(bytes);
-        if &r.array::<8>("file magic")? != MAGIC || r.u16("file version")? != VERSION {
-            return Err(Malformed("file magic or version"));
+        if &r.array::<8>("file magic")? != MAGIC {
+            return Err(Malformed("file magic"));
         }
+        let version = r.u16("file version")?;
         let header = FileHeader {
             hub: HubId::from_bytes(r.array("hub")?),
             epoch: LogEpoch(r.u64("epoch")?),
@@ -61,7 +65,8 @@ impl FileHeader {
         if r.u32("file header checksum")? != crc32c::crc32c(covered) {
             return Err(Malformed("file header checksum"));
         }
-        Ok(header)
+        // Asked last: a version that is only a bad byte is damage, and one that is meant belongs to a newer program.
+        if version == VERSION { Ok(header) } else { Err(NEWER) }
     }
 }
 

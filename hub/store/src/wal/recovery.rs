@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::commit::{COMMIT_HEADER_BYTES, CommitHeader};
 use super::frame::{FrameRef, read_frame};
-use super::header::FileHeader;
+use super::header::{FileHeader, NEWER};
 use super::writer::{FileState, Sealed, Wal, WalConfig, WalFile, name_number};
 use super::{PAGE, pages};
 use crate::disk::{Disk, distrust};
@@ -101,7 +101,15 @@ fn candidates(disk: &Arc<dyn Disk>, config: &WalConfig) -> io::Result<(Vec<Candi
             Ok(header) if ours(&header) => {
                 candidates.push(Candidate { file, generation: header.generation, header_damaged: false });
             }
-            Ok(_) => free.push(file),
+            Ok(header) => {
+                // Of another epoch: none of ours to overwrite.
+                let aside = format!("epoch-{}-{}", header.epoch, file.name);
+                disk.rename(&file.name, &aside)?;
+                disk.sync_dir()?;
+            }
+            Err(error) if error == NEWER => {
+                return Err(io::Error::other(format!("{} has a {error}", file.name)));
+            }
             Err(_) => match generation_inside(&read_all(&file)?, config) {
                 Some(generation) => candidates.push(Candidate { file, generation, header_damaged: true }),
                 // The zero-filling of a new file was cut short, or the size was changed.
@@ -163,10 +171,11 @@ impl FileReading<'_> {
     }
 
     fn commit_at<'a>(&self, bytes: &'a [u8], at: usize) -> Option<(CommitHeader, Vec<FrameRef<'a>>, usize)> {
-        let (header, frames) = CommitHeader::decode(&self.config.secret, at as u64, &bytes[at..]).ok()?;
-        if header.generation != self.generation {
+        // Before the checksum, which may run over a whole file: most pages are of another generation.
+        if bytes.get(at + 4..at + 12) != Some(&self.generation.to_le_bytes()[..]) {
             return None;
         }
+        let (header, frames) = CommitHeader::decode(&self.config.secret, at as u64, &bytes[at..]).ok()?;
         let len = pages(COMMIT_HEADER_BYTES + frames.len());
         let mut r = Reader::new(frames);
         let mut read = Vec::new();

@@ -140,8 +140,8 @@ impl Wal {
 
     /// Takes the next free file into use; `repeat` (definitions written before) becomes its first commit.
     pub(crate) fn advance(&mut self, repeat: Option<(Base, &[u8])>) -> Result<(), WalError> {
-        self.provide_files()?;
-        let at = self.files.iter().position(|f| f.state == FileState::Free).ok_or(WalError::Full)?;
+        self.handle_sealed(self.sealed);
+        let at = self.free_file()?;
         self.generation += 1;
         let header = FileHeader {
             hub: self.config.hub,
@@ -153,7 +153,7 @@ impl Wal {
         let mut page = header.encode();
         page.resize(PAGE, 0);
         self.files[at].state =
-            FileState::Used { generation: self.generation, last: self.number, upto: [0; 7], failed: false };
+            FileState::Used { generation: self.generation, last: 0, upto: [0; 7], failed: false };
         self.current = Some((at, PAGE as u64));
         // Synced before the first commit: a header that is torn then means that nothing of this use was acknowledged.
         let handle = &self.files[at].handle;
@@ -209,7 +209,10 @@ impl Wal {
         self.bytes_written += len as u64;
         self.current = Some((at, position + len as u64));
         if let FileState::Used { last, upto: held, .. } = &mut file.state {
-            *last = self.number;
+            // A repeat holds nothing that anybody waits for.
+            if upto != [0; 7] {
+                *last = self.number;
+            }
             for (held, new) in held.iter_mut().zip(upto) {
                 *held = (*held).max(new);
             }
@@ -235,6 +238,16 @@ impl Wal {
         for at in gone.into_iter().rev() {
             self.drop_file(at);
         }
+    }
+
+    /// A file to go on with. Making another is only tried when there is none: on a full disk intake goes on.
+    fn free_file(&mut self) -> Result<usize, WalError> {
+        let free = |files: &[WalFile]| files.iter().position(|f| f.state == FileState::Free);
+        if let Some(at) = free(&self.files) {
+            return Ok(at);
+        }
+        self.provide_files()?;
+        free(&self.files).ok_or(WalError::Full)
     }
 
     fn fail_current(&mut self) {
