@@ -17,7 +17,8 @@ use hub_store::{Append, Definition, LogConfig, OpenContext, PublishMark, Urgency
 
 const PAGE: usize = 4096;
 const BLOCK_CRC_AT: usize = BLOCK_HEADER_BYTES - 4;
-/// Of a WAL file's header: hub, epoch, secret and where its checksum is. Compare `hub/store/src/wal/header.rs`.
+/// Of a WAL file's header: version, hub, epoch, secret and where its checksum is. Compare `hub/store/src/wal/header.rs`.
+const WAL_VERSION: std::ops::Range<usize> = 8..10;
 const WAL_HUB: std::ops::Range<usize> = 10..26;
 const WAL_EPOCH: std::ops::Range<usize> = 26..34;
 const WAL_SECRET: std::ops::Range<usize> = 42..58;
@@ -49,9 +50,11 @@ fn repair_block(input: &[u8]) -> Option<Vec<u8>> {
     Some(repaired)
 }
 
-/// Makes the file one of the log that the fuzzers' door expects: hub of ones, epoch 1, secret of zeros.
+/// Makes the file one of the log that the fuzzers' door expects: version 1 (a whole header of another one stops a
+/// hub on purpose), hub of ones, epoch 1, secret of zeros.
 fn repair_wal(input: &[u8]) -> Vec<u8> {
     let mut bytes = input.to_vec();
+    put(&mut bytes, WAL_VERSION.start, &1u16.to_le_bytes());
     put(&mut bytes, WAL_HUB.start, &[1; 16]);
     put(&mut bytes, WAL_EPOCH.start, &1u64.to_le_bytes());
     put(&mut bytes, WAL_SECRET.start, &[0; 16]);
