@@ -44,7 +44,7 @@ pub struct Event {
     pub severity: Severity,
     /// A short machine-readable code of at most 64 bytes.
     pub code: Box<str>,
-    /// Names and values that belong to the code; at most 32 pairs.
+    /// Names of at most 64 bytes and values of at most 256 that belong to the code; at most 32 pairs.
     pub params: Vec<(Box<str>, Box<str>)>,
     /// A sentence for people, of at most 4096 bytes.
     pub text: Box<str>,

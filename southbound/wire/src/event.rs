@@ -9,7 +9,7 @@ const ID_BYTES_MAX: usize = 64;
 const CODE_BYTES_MAX: usize = 64;
 const PARAMS_MAX: usize = 32;
 const PARAM_NAME_BYTES_MAX: usize = 64;
-const PARAM_VALUE_BYTES_MAX: usize = 1024;
+const PARAM_VALUE_BYTES_MAX: usize = 256;
 
 /// Decodes the payload of `…/event`.
 pub(crate) fn decode(text: &str) -> Result<Decoded, PayloadError> {
@@ -81,7 +81,7 @@ impl Pairs for Params {
 
 const BAD_PARAMS: PayloadError = PayloadError::BadField {
     key: "params",
-    expected: "an object of at most 32 names (1 to 64 bytes) with strings (at most 1024 bytes)",
+    expected: "an object of at most 32 names (1 to 64 bytes) with strings (at most 256 bytes)",
 };
 
 fn severity(value: &str) -> Result<Severity, PayloadError> {

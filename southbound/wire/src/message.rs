@@ -37,7 +37,7 @@ pub struct DeviceEvent {
     pub text: Box<str>,
     /// The time the device states; `None` for "now".
     pub ts: Option<UtcMs>,
-    /// At most 32 pairs, in the order of the payload: names of 1 to 64 bytes, values of at most 1024.
+    /// At most 32 pairs, in the order of the payload: names of 1 to 64 bytes, values of at most 256.
     pub params: Vec<(Box<str>, Box<str>)>,
 }
 
