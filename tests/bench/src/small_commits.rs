@@ -1,5 +1,7 @@
 //! Small commits: what one poll of twenty points costs the device, which is what wears flash out.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use crate::intake::{as_f64, in_folder};
@@ -15,10 +17,11 @@ const COMMITS: u32 = 1000;
 
 /// Adds the figures to the table.
 pub(crate) fn measure(folder: &Path, table: &mut Table) {
-    let (mut ours, mut reference) = (Vec::new(), Vec::new());
+    let (mut ours, mut reference, mut bare) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..ROUNDS {
         ours.push(in_folder(&folder.join("ours"), |place| log_commits(place, round)));
         reference.push(in_folder(&folder.join("reference"), |place| sqlite_commits(place, round)));
+        bare.push(in_folder(&folder.join("bare"), bare_commits));
     }
     let commits = f64::from(COMMITS);
     let bytes = |usages: &[Usage]| {
@@ -30,6 +33,13 @@ pub(crate) fn measure(folder: &Path, table: &mut Table) {
         table.add("20-point commit: device bytes", Show::Bytes, written, bytes(&reference), "<= 4,500 B");
     }
     table.add("20-point commit: commits", Show::PerSecond, speed(&ours), Some(speed(&reference)), "-");
+    table.add(
+        "4 KiB page write + fdatasync alone: what the disk allows",
+        Show::PerSecond,
+        speed(&bare),
+        None,
+        "-",
+    );
 }
 
 fn log_commits(place: &Path, round: u64) -> Usage {
@@ -49,4 +59,20 @@ fn sqlite_commits(place: &Path, round: u64) -> Usage {
     let database = Sqlite::create(place);
     let mut load = Load::new(round, log::now().mono_ms);
     Usage::of(place, || database.store((0..COMMITS).map(|_| load.batch(POINTS))))
+}
+
+/// The floor under every commit: one page of a file that is there already, and its sync.
+fn bare_commits(place: &Path) -> Usage {
+    const PAGE: usize = 4096;
+    std::fs::create_dir_all(place).expect("a folder can be made");
+    let file = File::create(place.join("pages")).expect("a file can be made");
+    let pages = vec![0; PAGE * COMMITS as usize];
+    file.write_all_at(&pages, 0).and_then(|()| file.sync_all()).expect("the disk has room");
+    let page = [7; PAGE];
+    Usage::of(place, || {
+        for number in 0..u64::from(COMMITS) {
+            file.write_all_at(&page, number * PAGE as u64).expect("the page can be written");
+            file.sync_data().expect("the page can be synced");
+        }
+    })
 }
