@@ -15,7 +15,7 @@ const PROBLEMS_FOUND: u8 = 9;
 pub(super) fn config(command: &ConfigCommand) -> Result<ExitCode, Failure> {
     match command {
         ConfigCommand::Check { config } => match load(config.as_deref(), &[]) {
-            Ok(_good) => output::line("configuration is good").map(|()| ExitCode::SUCCESS),
+            Ok(loaded) => output::text(&good(&loaded)).map(|()| ExitCode::SUCCESS),
             Err(problems) => {
                 output::line(&lines(&problems))?;
                 Ok(ExitCode::from(PROBLEMS_FOUND))
@@ -31,6 +31,13 @@ pub(super) fn config(command: &ConfigCommand) -> Result<ExitCode, Failure> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// What was read, and what is allowed and hardly meant.
+fn good(loaded: &Loaded) -> String {
+    let read = loaded.file().map_or_else(|| "the built-in defaults".to_owned(), |p| p.display().to_string());
+    let warnings = loaded.warnings().iter().map(|warning| format!("warning: {warning}\n"));
+    format!("{}configuration is good: {read}\n", warnings.collect::<String>())
 }
 
 /// Reads file and environment, and lays flags on top.

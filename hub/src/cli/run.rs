@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use tracing::warn;
+
 use super::args::RunArgs;
 use super::config::{load, told};
 use super::failure::Failure;
@@ -19,5 +21,8 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let loaded = load(args.config.as_deref(), &flags)
         .map_err(|problems| Failure::Told(WRONG_CONFIGURATION, told(&problems)))?;
     logging::start(args.log)?;
+    for warning in loaded.warnings() {
+        warn!("{warning}");
+    }
     daemon::run(loaded.config).map_err(|error| Failure::failed(format!("the hub did not start: {error}")))
 }

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::raw::{Found, RawConfig, RawListener};
 use super::{
-    ByteSize, Config, MqttConfig, MqttListener, Problems, SiteConfig, SocketConfig, StorageConfig, WebConfig,
+    ByteSize, Config, MqttConfig, MqttListener, Origin, Problems, SiteConfig, SocketConfig, StorageConfig,
+    WebConfig,
 };
 
 /// Two write-ahead files of 8 MiB, the store and its reserve, and room for some days of a small site.
@@ -16,6 +17,10 @@ const SITE_NAME_CHARS_MAX: usize = 100;
 
 /// `sun_path` has 108 bytes, the last one a zero.
 const SOCKET_PATH_BYTES_MAX: usize = 107;
+
+/// The ports of `default.toml`, for advice.
+const MQTT_PORT: u16 = 1883;
+const WEB_PORT: u16 = 8080;
 
 /// Turns what was written into what it means. `None` when a value is missing, which has then been reported;
 /// a value is only good when `problems` has stayed empty.
@@ -100,15 +105,19 @@ fn quota_size(found: &Found<String>, problems: &mut Problems) -> Option<ByteSize
     }
 }
 
-fn address(found: &Found<String>, problems: &mut Problems) -> Option<SocketAddr> {
+fn address(found: &Found<String>, usual_port: u16, problems: &mut Problems) -> Option<SocketAddr> {
     let text = &found.value;
     if let Ok(address) = text.parse() {
         return Some(address);
     }
     let message = if text.parse::<IpAddr>().is_ok() {
-        format!("{text:?} has no port; write it behind a colon, such as \"127.0.0.1:1883\" or \"[::1]:1883\"")
+        format!(
+            "{text:?} has no port; write it behind a colon, such as \"127.0.0.1:{usual_port}\" or \"[::1]:{usual_port}\""
+        )
     } else {
-        format!("{text:?} is not an IP address and port; write it like \"127.0.0.1:1883\" (no host names)")
+        format!(
+            "{text:?} is not an IP address and port; write it like \"127.0.0.1:{usual_port}\" (no host names)"
+        )
     };
     report(found, message, problems)
 }
@@ -130,7 +139,7 @@ fn listener<'a>(raw: &'a RawListener, problems: &mut Problems) -> Option<Placed<
         }
     }
     let found = raw.address.as_ref()?;
-    let address = address(found, problems)?;
+    let address = address(found, MQTT_PORT, problems)?;
     let anonymous = raw.anonymous.as_ref().is_some_and(|anonymous| anonymous.value);
     if let Some(anonymous) = raw.anonymous.as_ref().filter(|a| a.value && !address.ip().is_loopback()) {
         let message = format!(
@@ -142,8 +151,31 @@ fn listener<'a>(raw: &'a RawListener, problems: &mut Problems) -> Option<Placed<
     Some((found, MqttListener { address, anonymous }))
 }
 
+/// What can be meant as it is written, and still does not do what people want: listeners that let nobody in.
+pub(super) fn warn(raw: &RawConfig) -> Problems {
+    let mut warnings = Problems::default();
+    for listener in &raw.mqtt_listeners {
+        let (Some(found), Some(anonymous)) = (&listener.address, &listener.anonymous) else { continue };
+        if anonymous.value {
+            continue;
+        }
+        let (origin, how) = match &anonymous.origin {
+            Origin::Default => (&found.origin, "is left out and so false"),
+            origin @ (Origin::File { .. } | Origin::Environment(_) | Origin::Flag(_)) => (origin, "is false"),
+        };
+        let loopback = found.value.parse::<SocketAddr>().is_ok_and(|address| address.ip().is_loopback());
+        let advice = if loopback { "set it to true" } else { "listen on 127.0.0.1 and set it to true" };
+        let message = format!(
+            "{how}, so that nobody can connect to {}: this version has no users yet; {advice}",
+            found.value
+        );
+        warnings.add(origin, anonymous.key.clone(), message);
+    }
+    warnings
+}
+
 fn web_address(found: &Found<String>, problems: &mut Problems) -> Option<SocketAddr> {
-    let address = address(found, problems)?;
+    let address = address(found, WEB_PORT, problems)?;
     if address.ip().is_loopback() {
         return Some(address);
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::check::check;
+use super::check::{check, warn};
 use super::document::{Item, Node, Table, parse_defaults, parse_file};
 use super::raw::RawConfig;
 use super::{Config, DEFAULT_TOML, Origin, Problem, Problems};
@@ -27,6 +27,20 @@ pub struct Loaded {
     /// The checked values.
     pub config: Config,
     pub(super) tree: Node,
+    file: Option<PathBuf>,
+    warnings: Vec<Problem>,
+}
+
+impl Loaded {
+    /// The file that was read, as it was named; `None` when there was none.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// What is allowed and hardly meant, in order of place.
+    pub fn warnings(&self) -> &[Problem] {
+        &self.warnings
+    }
 }
 
 impl Layers {
@@ -56,7 +70,10 @@ impl Layers {
         complete_listeners(&mut tree);
         let raw = RawConfig::read(&tree, &mut problems);
         match check(&raw, &mut problems) {
-            Some(config) if problems.is_empty() => Ok(Loaded { config, tree }),
+            Some(config) if problems.is_empty() => {
+                let file = self.file.as_ref().map(|(path, _)| path.clone());
+                Ok(Loaded { config, tree, file, warnings: warn(&raw).sorted() })
+            }
             _ => Err(problems.sorted()),
         }
     }

@@ -42,7 +42,7 @@ impl RawConfig {
         let mut root = Section::new(String::new(), tree, problems);
         let site_name = root.section("site", |site| site.text("name"));
         let (storage_dir, storage_quota) =
-            root.section("storage", |storage| (storage.text("dir"), storage.text("quota")));
+            root.section("storage", |storage| (storage.text("dir"), storage.size("quota")));
         let mqtt_listeners = root.section("mqtt", |mqtt| mqtt.sections("listener", RawListener::read));
         let (web_listen, (web_hosts_at, web_hosts)) =
             root.section("web", |web| (web.text("listen"), web.texts("hosts")));
@@ -85,7 +85,11 @@ struct Section<'a> {
 impl<'a> Section<'a> {
     fn new(path: String, node: &'a Node, problems: &'a mut Problems) -> Section<'a> {
         if !matches!(node.item, Item::Table(_)) {
-            problems.add(&node.origin, path.clone(), format!("is a section, but {} was found", node.kind()));
+            problems.add(
+                &node.origin,
+                path.clone(),
+                format!("must be a section, but {} was found", node.kind()),
+            );
         }
         Section { path, node, asked: Vec::new(), problems }
     }
@@ -120,11 +124,11 @@ impl<'a> Section<'a> {
         let Item::List(list) = &node.item else {
             let message = if node.origin.is_plain_text() {
                 format!(
-                    "is a list of sections; set their keys one by one, such as {}",
+                    "must be a list of sections; set their keys one by one, such as {}",
                     variable(&format!("{key}.0.address"))
                 )
             } else {
-                format!("is a list of sections, but {} was found; write [[{key}]]", node.kind())
+                format!("must be a list of sections, but {} was found; write [[{key}]]", node.kind())
             };
             self.problems.add(&node.origin, key, message);
             return Vec::new();
@@ -143,15 +147,26 @@ impl<'a> Section<'a> {
         match &node.item {
             Item::Text(text) => self.found(name, node, text.clone()),
             Item::Other { text, .. } => {
-                let message = format!("is a text, but {} was found; write \"{text}\" in quotes", node.kind());
+                let message =
+                    format!("must be text, but {} was found; write \"{text}\" in quotes", node.kind());
                 self.wrong(name, node, message)
             }
             Item::Bool(_) | Item::List(_) | Item::Table(_) => self.wrong(
                 name,
                 node,
-                format!("is a text, but {} was found; write it in quotes", node.kind()),
+                format!("must be text, but {} was found; write it in quotes", node.kind()),
             ),
         }
+    }
+
+    /// A text with a unit: quotes alone would not make a number one.
+    fn size(&mut self, name: &'static str) -> Maybe<String> {
+        let node = self.ask(name)?;
+        if let Item::Text(text) = &node.item {
+            return self.found(name, node, text.clone());
+        }
+        let message = format!("must be text with a unit, such as \"2GiB\", but {} was found", node.kind());
+        self.wrong(name, node, message)
     }
 
     fn bool(&mut self, name: &'static str) -> Maybe<bool> {
@@ -162,9 +177,9 @@ impl<'a> Section<'a> {
         let message = if let Item::Text(text) = &node.item
             && node.origin.is_plain_text()
         {
-            format!("is true or false, but {text:?} was found")
+            format!("must be true or false, but {text:?} was found")
         } else {
-            format!("is true or false (without quotes), but {} was found", node.kind())
+            format!("must be true or false (without quotes), but {} was found", node.kind())
         };
         self.wrong(name, node, message)
     }
@@ -176,7 +191,7 @@ impl<'a> Section<'a> {
             self.wrong::<()>(
                 name,
                 node,
-                format!("is a list of texts, but {} was found; write it in [ ]", node.kind()),
+                format!("must be a list of texts, but {} was found; write it in [ ]", node.kind()),
             );
             return (None, Vec::new());
         };
@@ -192,7 +207,7 @@ impl<'a> Section<'a> {
                     self.wrong::<()>(
                         name,
                         node,
-                        format!("is a list of texts, but {} is in it; write it in quotes", node.kind()),
+                        format!("must be a list of texts, but {} is in it; write it in quotes", node.kind()),
                     );
                 }
             }

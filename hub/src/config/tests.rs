@@ -47,14 +47,14 @@ fn every_problem_comes_at_once_with_its_place() {
         &[],
         &[
             "hub.toml:2:1: site.nmae: unknown key; did you mean `name`?",
-            "hub.toml:4:9: storage.quota: is a text, but a number was found; write \"5\" in quotes",
+            "hub.toml:4:9: storage.quota: must be text with a unit, such as \"2GiB\", but a number was found",
             "hub.toml:5:7: storage.dir: \"rel\" is not an absolute path",
             "hub.toml:7:11: mqtt.listener.0.address: \"nowhere\" is not an IP address and port",
             "hub.toml:8:13: mqtt.listener.0.transport: \"wss\" does not exist yet in this version",
-            "hub.toml:9:13: mqtt.listener.0.anonymous: is true or false (without quotes), but text was found",
+            "hub.toml:9:13: mqtt.listener.0.anonymous: must be true or false (without quotes), but text was found",
             "hub.toml:11:10: web.listen: 0.0.0.0:80 is not a loopback address, and this version has no sign-in yet",
             "hub.toml:12:10: web.hosts.0: \"a:1\": leave the port out",
-            "hub.toml:12:17: web.hosts: is a list of texts, but a number is in it",
+            "hub.toml:12:17: web.hosts: must be a list of texts, but a number is in it",
             "hub.toml:13:2: wbe: unknown key; did you mean `web`?",
         ],
     );
@@ -69,9 +69,15 @@ fn values_that_cannot_work_say_why() {
     let long = format!("[socket]\npath = \"/{}\"", "x".repeat(107));
     check(&long, &[], &["hub.toml:2:8: socket.path: has 108 bytes"]);
     check("[web]\nhosts = []", &[], &["hub.toml:2:9: web.hosts: is empty"]);
-    check("[web]\nlisten = \"127.0.0.1\"", &[], &["hub.toml:2:10: web.listen: \"127.0.0.1\" has no port"]);
-    check("site = 3", &[], &["hub.toml:1:8: site: is a section, but a number was found"]);
-    check("[mqtt]\nlistener = 3", &[], &["hub.toml:2:12: mqtt.listener: is a list of sections"]);
+    check(
+        "[web]\nlisten = \"127.0.0.1\"",
+        &[],
+        &[
+            "hub.toml:2:10: web.listen: \"127.0.0.1\" has no port; write it behind a colon, such as \"127.0.0.1:8080\"",
+        ],
+    );
+    check("site = 3", &[], &["hub.toml:1:8: site: must be a section, but a number was found"]);
+    check("[mqtt]\nlistener = 3", &[], &["hub.toml:2:12: mqtt.listener: must be a list of sections"]);
     check("[[mqtt.listener]]\nanonymous = true", &[], &["hub.toml:1:1: mqtt.listener.0.address: is missing"]);
 }
 
@@ -104,6 +110,28 @@ fn anonymous_is_for_loopback_and_must_be_asked_for() {
     );
     let config = good("[[mqtt.listener]]\naddress = \"127.0.0.1:1883\"", &[]);
     assert!(!config.mqtt.listeners[0].anonymous);
+}
+
+#[test]
+fn a_listener_that_lets_nobody_in_is_warned_of() {
+    let warnings = |text: &str, environment: &[(&str, &str)]| -> Vec<String> {
+        let loaded = layers(text, environment).load().unwrap();
+        loaded.warnings().iter().map(ToString::to_string).collect()
+    };
+    assert!(warnings("", &[]).is_empty(), "the defaults are good");
+    assert!(warnings("[[mqtt.listener]]\naddress = \"127.0.0.1:1\"\nanonymous = true", &[]).is_empty());
+    let told = "nobody can connect to 127.0.0.1:1: this version has no users yet; set it to true";
+    assert_eq!(
+        warnings("[[mqtt.listener]]\naddress = \"127.0.0.1:1\"\nanonymous = false", &[]),
+        [format!("hub.toml:3:13: mqtt.listener.0.anonymous: is false, so that {told}")]
+    );
+    // What is left out has no place of its own: the listener's address has.
+    assert_eq!(
+        warnings("[[mqtt.listener]]\naddress = \"127.0.0.1:1\"", &[]),
+        [format!("hub.toml:2:11: mqtt.listener.0.anonymous: is left out and so false, so that {told}")]
+    );
+    let [open] = &warnings("[[mqtt.listener]]\naddress = \"0.0.0.0:1\"", &[])[..] else { panic!() };
+    assert!(open.ends_with("listen on 127.0.0.1 and set it to true"), "{open}");
 }
 
 #[test]
@@ -198,7 +226,7 @@ fn nobody_is_told_to_put_quotes_into_a_variable() {
         "",
         &[("RELAIS__MQTT__LISTENER__0__ANONYMOUS", "yes")],
         &[
-            "environment RELAIS__MQTT__LISTENER__0__ANONYMOUS: mqtt.listener.0.anonymous: is true or false, but `yes` was found",
+            "environment RELAIS__MQTT__LISTENER__0__ANONYMOUS: mqtt.listener.0.anonymous: must be true or false, but `yes` was found",
         ],
     );
 }

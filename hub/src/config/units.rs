@@ -69,12 +69,30 @@ fn parse_with_units(text: &str, units: &[(&str, u64)], example: &str) -> Result<
     if unit.is_empty() {
         return Err(format!("{text:?} has no unit; {example}"));
     }
+    if let Some(whole) = whole_of(text, units) {
+        return Err(format!("{text:?}: whole numbers only; write {whole}"));
+    }
     let Some((_, factor)) = units.iter().find(|(name, _)| *name == unit) else {
         let known: Vec<&str> = units.iter().map(|(name, _)| *name).collect();
         return Err(format!("{unit:?} is not a known unit ({}); {example}", known.join(", ")));
     };
     let value = number.parse::<u64>().ok().and_then(|n| n.checked_mul(*factor));
     value.ok_or_else(|| format!("{text:?} is too large; {example}"))
+}
+
+/// `1.5GiB` as `1536MiB`: a number with a fraction in the next smaller unit, cut to a whole number.
+fn whole_of(text: &str, units: &[(&str, u64)]) -> Option<String> {
+    let (whole, rest) = text.split_once(['.', ','])?;
+    let fraction = &rest[..rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len()];
+    let unit = rest[fraction.len()..].trim();
+    let at = units.iter().position(|(name, _)| *name == unit)?;
+    let factor = u128::from(units[at].1);
+    let (smaller, smaller_factor) =
+        units[..at].iter().rev().find(|(_, other)| u128::from(*other) < factor)?;
+    let parts = 10u128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
+    let number: u128 = format!("{whole}{fraction}").parse().ok()?;
+    let value = number.checked_mul(factor)? / parts / u128::from(*smaller_factor);
+    (value > 0).then(|| format!("{value}{smaller}"))
 }
 
 #[cfg(test)]
@@ -103,6 +121,12 @@ mod tests {
         check("8GB.", "not a known unit");
         check("8gib", "not a known unit");
         check("99999999TiB", "too large");
+        check("1.5GiB", "\"1.5GiB\": whole numbers only; write 1536MiB");
+        check("0,5 TB", "write 500GB");
+        check("1.5kB", "write 1500B");
+        check("1.5B", "not a known unit");
+        check("1.", "not a known unit");
+        check("1.99999999999999999999999999999999999999999GiB", "not a known unit");
     }
 
     #[test]

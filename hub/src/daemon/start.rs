@@ -32,6 +32,9 @@ const QUOTA_RESERVE_BYTES: u64 = 32 * 1024 * 1024;
 /// How far back the start looks for last values: about a block, some milliseconds.
 const RECALLED_RECORDS: u64 = 20_000;
 
+/// What `statfs` calls tmpfs and ramfs.
+const RAM_DISKS: [i128; 2] = [0x0102_1994, 0x8584_58f6];
+
 /// Why the hub does not start: what, why, what to do.
 #[derive(Debug, Error)]
 pub enum StartError {
@@ -101,6 +104,10 @@ pub(super) async fn start(config: Config) -> Result<(Parts, mpsc::Receiver<Ended
     let clock = Clock::new();
     let (log, recovery) = open_log(&config.storage, clock).await?;
     tell_recovery(&config.storage.dir, &recovery);
+    if on_ram_disk(&config.storage.dir) {
+        let dir = config.storage.dir.display();
+        warn!(%dir, "storage.dir is on a RAM disk: acknowledged data will not survive a power cut");
+    }
     let (supervisor, ended) = Supervisor::new(tokio::runtime::Handle::current());
     let started = wire(config, clock, log.clone(), &recovery, supervisor).await;
     if started.is_err() {
@@ -211,6 +218,12 @@ fn make_dir(dir: &Path) -> Result<(), StartError> {
     use std::os::unix::fs::DirBuilderExt;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
     made.map_err(|source| StartError::StorageDir { dir: dir.to_owned(), source })
+}
+
+/// Whether what is written to a folder stays in memory. A folder that cannot be asked is not.
+fn on_ram_disk(dir: &Path) -> bool {
+    // The kind has another type on every architecture, and some sign-extend it.
+    rustix::fs::statfs(dir).is_ok_and(|stat| RAM_DISKS.contains(&(i128::from(stat.f_type) & 0xffff_ffff)))
 }
 
 fn tell_recovery(dir: &Path, recovery: &Recovery) {
@@ -364,6 +377,12 @@ mod tests {
         assert!(ended.try_recv().is_err(), "the end of no task is told");
         tokio::task::spawn_blocking(move || log.close()).await.unwrap().unwrap();
         std::fs::remove_dir_all(config.storage.dir).unwrap();
+    }
+
+    #[test]
+    fn a_ram_disk_is_known_by_its_kind() {
+        assert!(!on_ram_disk(Path::new("/proc")));
+        assert!(!on_ram_disk(Path::new("/nowhere at all")));
     }
 
     #[tokio::test]

@@ -11,11 +11,11 @@ const TOLD_MAX: usize = 256;
 /// Why something a device said is not stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Refusal {
-    /// A new device beyond [`Limits::devices_max`]: the whole message.
+    /// A new device beyond [`super::Limits::devices_max`]: the whole message.
     DeviceLimit,
-    /// A new series beyond [`Limits::series_max`]: that reading.
+    /// A new series beyond [`super::Limits::series_max`]: that reading.
     SeriesLimit,
-    /// A new metric beyond [`Limits::metrics_per_device_max`]: that reading.
+    /// A new metric beyond [`super::Limits::metrics_per_device_max`]: that reading.
     MetricLimit,
     /// "No reading" of a metric that never had one, so that its type is unknown: that reading.
     NullOfUnknown,
