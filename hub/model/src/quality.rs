@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn bits_are_two_six_eight() {
         let quality = Quality::new(Level::Bad, Reason::Exception, 0x0b);
-        assert_eq!(quality.bits(), 0b10_000010_00001011);
+        assert_eq!(quality.bits(), 0b1000_0010_0000_1011);
         assert_eq!(quality.to_string(), "bad:exception:11");
         assert_eq!(Quality::GOOD.bits(), 0);
         assert_eq!(Quality::GOOD.to_string(), "good");

@@ -47,7 +47,9 @@ pub fn wal_recovery(bytes: &[u8]) {
     let found = recover(&disk, config, Sealed::default(), |commit| {
         assert!(commit.frames.iter().all(|f| f.range.from <= f.range.to), "ranges run forward");
     });
-    assert!(found.is_ok(), "bytes in a file are no I/O error");
+    // The one refusal there is: a whole header of a newer program's version.
+    let refused = found.err().is_none_or(|error| error.to_string().contains("newer program"));
+    assert!(refused, "bytes in a file are no I/O error");
 }
 
 fn read_sample_any(r: &mut Reader<'_>, base: Base) -> bool {

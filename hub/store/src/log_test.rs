@@ -176,13 +176,7 @@ fn every_byte_of_the_wal_may_go_bad_without_a_panic_or_a_wrong_value() {
     }
     drop(log);
     for offset in (0..8 * 4096).step_by(97) {
-        let mut copy = SimDisk::new(2);
-        for name in disk.list().expect("it lists") {
-            let file = copy.open(&name).expect("it opens");
-            file.write_at(0, &disk.contents(&name)).and_then(|()| file.sync_data()).expect("it copies");
-        }
-        copy.sync_dir().expect("it syncs");
-        copy = copy.restart();
+        let copy = copy_of(&disk);
         copy.corrupt("wal-000", offset, 0x41);
         let (log, _) = open(&copy, at(10));
         let found = values(&log);
@@ -222,6 +216,51 @@ fn a_damaged_block_is_one_error_and_the_rest_follows() {
     }
     assert_eq!(damaged, [SeqRange::new(10, 20)]);
     assert_eq!(read, (0..10).chain(20..30).collect::<Vec<_>>());
+}
+
+#[test]
+fn any_damage_to_the_tables_is_told_and_never_panics() {
+    let disk = SimDisk::new(1);
+    let (mut log, _) = open(&disk, at(0));
+    for n in 0..40 {
+        store(&mut log, n * 10, n * 10 + 10, at(n));
+        if n < 38 {
+            seal_all(&mut log, at(n));
+        }
+    }
+    drop(log);
+    let size = disk.contents(Tables::FILE).len();
+    let mut told = 0;
+    for offset in (0..size).step_by(1997) {
+        let copy = copy_of(&disk);
+        (0..64).for_each(|byte| copy.corrupt(Tables::FILE, offset + byte, 0xa5));
+        let (log, recovery) = open(&copy, at(50));
+        let reader = Reader::new(log.shared());
+        let (mut found, mut errors) = (Vec::new(), 0);
+        for item in reader.records(Class::Telemetry, 0) {
+            match item {
+                Ok((_, Record::Sample(Sample { value: Some(Value::U64(n)), .. }))) => found.push(n),
+                Ok((_, other)) => panic!("a record nobody stored: {other:?}"),
+                Err(_) => errors += 1,
+            }
+        }
+        assert!(found.iter().all(|n| *n < 400), "byte {offset}: {found:?}");
+        let told_of = errors > 0 || !recovery.set_aside.is_empty() || !recovery.lost.is_empty();
+        assert!(found.len() == 400 || told_of, "byte {offset}: {} without a word", found.len());
+        told += usize::from(told_of);
+    }
+    assert!(told > 0, "some of it was hit");
+}
+
+/// The same files on another disk.
+fn copy_of(disk: &SimDisk) -> SimDisk {
+    let copy = SimDisk::new(2);
+    for name in disk.list().expect("it lists") {
+        let file = copy.open(&name).expect("it opens");
+        file.write_at(0, &disk.contents(&name)).and_then(|()| file.sync_data()).expect("it copies");
+    }
+    copy.sync_dir().expect("it syncs");
+    copy.restart()
 }
 
 #[test]

@@ -191,7 +191,9 @@ impl Records {
         let row = match self.shared.tables.index_at(self.shared.epoch, self.class, self.at) {
             Ok(row) => row,
             Err(error) => {
-                self.at = self.end;
+                add(&self.shared.counters.damaged_reads, 1);
+                // The index leads nowhere any more; what is in no block yet is still served.
+                self.at = frame.map_or(self.end, |f| f.range.from.max(self.at + 1));
                 return Err(error.into());
             }
         };
@@ -220,6 +222,7 @@ impl Records {
         let bytes = match self.shared.tables.block(self.shared.epoch, self.class, row.range.from) {
             Ok(bytes) => bytes,
             Err(error) => {
+                add(&self.shared.counters.damaged_reads, 1);
                 self.at = row.range.to;
                 return Err(error.into());
             }

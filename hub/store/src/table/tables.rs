@@ -32,7 +32,7 @@ pub enum TableError {
     #[error("tables: {0}")]
     Malformed(#[from] Malformed),
     /// redb panicked on what it found in its file.
-    #[error("tables: the file is damaged beyond what redb can open")]
+    #[error("tables: the file is damaged beyond what redb can read")]
     Panicked,
     /// After a disk error the file is being closed and opened again; try later.
     #[error("tables: closed after a disk error")]
@@ -115,7 +115,7 @@ impl Tables {
 
     /// The tables as they are now, for several looks at the same moment.
     pub(crate) fn snapshot(&self) -> Result<Snapshot, TableError> {
-        Ok(Snapshot(self.db()?.begin_read()?))
+        guard(|| Ok(Snapshot(self.db()?.begin_read()?)))
     }
 
     /// Puts any bytes into the store's row.
@@ -164,18 +164,20 @@ impl Tables {
 
     /// Writes one seal. Idempotent: the same blocks and gaps again change nothing and are not counted twice.
     pub(crate) fn seal(&self, epoch: LogEpoch, write: &SealWrite) -> Result<(), TableError> {
-        let txn = self.begin()?;
-        if let Some(info) = &write.info {
-            let value = store_info::encode_value(info);
-            txn.open_table(store_info::STORE_INFO)?.insert(store_info::KEY, value.as_slice())?;
-        }
-        let mut ledger = LedgerChange::default();
-        insert_blocks(&txn, epoch, &write.blocks, &mut ledger)?;
-        insert_gaps(&txn, epoch, &write.gaps, &mut ledger)?;
-        insert_definitions(&txn, epoch, &write.definitions)?;
-        insert_dup(&txn, &write.dup)?;
-        ledger.apply(&txn, epoch, &write.sealed_upto)?;
-        Ok(txn.commit()?)
+        guard(|| {
+            let txn = self.begin()?;
+            if let Some(info) = &write.info {
+                let value = store_info::encode_value(info);
+                txn.open_table(store_info::STORE_INFO)?.insert(store_info::KEY, value.as_slice())?;
+            }
+            let mut ledger = LedgerChange::default();
+            insert_blocks(&txn, epoch, &write.blocks, &mut ledger)?;
+            insert_gaps(&txn, epoch, &write.gaps, &mut ledger)?;
+            insert_definitions(&txn, epoch, &write.definitions)?;
+            insert_dup(&txn, &write.dup)?;
+            ledger.apply(&txn, epoch, &write.sealed_upto)?;
+            Ok(txn.commit()?)
+        })
     }
 
     fn begin(&self) -> Result<WriteTransaction, TableError> {
@@ -224,19 +226,21 @@ impl Tables {
         class: Class,
         seq: u64,
     ) -> Result<Option<IndexRow>, TableError> {
-        let table = self.db()?.begin_read()?.open_table(time_index::TIME_INDEX)?;
-        let (first, at) = (place_key(epoch, class, 0), place_key(epoch, class, seq));
-        if let Some(row) = table.range(first.as_slice()..=at.as_slice())?.next_back() {
-            let (key, value) = row?;
-            let row = index_row(key.value(), value.value())?;
-            if row.range.to > seq {
-                return Ok(Some(row));
+        guard(|| {
+            let table = self.db()?.begin_read()?.open_table(time_index::TIME_INDEX)?;
+            let (first, at) = (place_key(epoch, class, 0), place_key(epoch, class, seq));
+            if let Some(row) = table.range(first.as_slice()..=at.as_slice())?.next_back() {
+                let (key, value) = row?;
+                let row = index_row(key.value(), value.value())?;
+                if row.range.to > seq {
+                    return Ok(Some(row));
+                }
             }
-        }
-        let last = place_key(epoch, class, u64::MAX);
-        let Some(row) = table.range(at.as_slice()..=last.as_slice())?.next() else { return Ok(None) };
-        let (key, value) = row?;
-        Ok(Some(index_row(key.value(), value.value())?))
+            let last = place_key(epoch, class, u64::MAX);
+            let Some(row) = table.range(at.as_slice()..=last.as_slice())?.next() else { return Ok(None) };
+            let (key, value) = row?;
+            Ok(Some(index_row(key.value(), value.value())?))
+        })
     }
 
     /// The bytes of the block that begins at `from`.
@@ -246,8 +250,10 @@ impl Tables {
         class: Class,
         from: u64,
     ) -> Result<Option<Vec<u8>>, TableError> {
-        let table = self.db()?.begin_read()?.open_table(block::BLOCK)?;
-        Ok(table.get(place_key(epoch, class, from).as_slice())?.map(|b| b.value().to_vec()))
+        guard(|| {
+            let table = self.db()?.begin_read()?.open_table(block::BLOCK)?;
+            Ok(table.get(place_key(epoch, class, from).as_slice())?.map(|b| b.value().to_vec()))
+        })
     }
 
     /// Takes out blocks from the oldest on, at least `bytes` of them, and leaves a gap row for each run; for class
@@ -259,25 +265,27 @@ impl Tables {
         bytes: u64,
         row_for: impl Fn(&IndexRow, &IndexRow) -> Gap,
     ) -> Result<(u64, u64), TableError> {
-        assert!(class.evictable(), "classes 0-3 are never evicted");
-        let txn = self.begin()?;
-        let rows = oldest_rows(&txn, epoch, class, bytes)?;
-        let Some(first) = rows.first() else { return Ok((0, 0)) };
-        let mut ledger = LedgerChange::default();
-        let taken = remove_blocks(&txn, epoch, class, &rows, &mut ledger)?;
-        // Blocks between gaps are not neighbours: each contiguous run gets its own row.
-        let mut runs: Vec<(IndexRow, IndexRow)> = vec![(first.clone(), first.clone())];
-        for row in rows.iter().skip(1) {
-            match runs.last_mut() {
-                Some((_, end)) if end.range.to == row.range.from => *end = row.clone(),
-                _ => runs.push((row.clone(), row.clone())),
+        guard(|| {
+            assert!(class.evictable(), "classes 0-3 are never evicted");
+            let txn = self.begin()?;
+            let rows = oldest_rows(&txn, epoch, class, bytes)?;
+            let Some(first) = rows.first() else { return Ok((0, 0)) };
+            let mut ledger = LedgerChange::default();
+            let taken = remove_blocks(&txn, epoch, class, &rows, &mut ledger)?;
+            // Blocks between gaps are not neighbours: each contiguous run gets its own row.
+            let mut runs: Vec<(IndexRow, IndexRow)> = vec![(first.clone(), first.clone())];
+            for row in rows.iter().skip(1) {
+                match runs.last_mut() {
+                    Some((_, end)) if end.range.to == row.range.from => *end = row.clone(),
+                    _ => runs.push((row.clone(), row.clone())),
+                }
             }
-        }
-        let gaps: Vec<Gap> = runs.iter().map(|(first, last)| row_for(first, last)).collect();
-        insert_gaps(&txn, epoch, &gaps, &mut ledger)?;
-        ledger.apply(&txn, epoch, &[])?;
-        txn.commit()?;
-        Ok((taken, rows.len() as u64))
+            let gaps: Vec<Gap> = runs.iter().map(|(first, last)| row_for(first, last)).collect();
+            insert_gaps(&txn, epoch, &gaps, &mut ledger)?;
+            ledger.apply(&txn, epoch, &[])?;
+            txn.commit()?;
+            Ok((taken, rows.len() as u64))
+        })
     }
 
     /// Bytes of all blocks of a class. A damaged row of the index is passed over; a query will meet it.
@@ -299,23 +307,33 @@ pub(crate) struct Snapshot(redb::ReadTransaction);
 impl Snapshot {
     /// A class's row; zeros when it has none yet.
     pub(crate) fn cursor(&self, epoch: LogEpoch, class: Class) -> Result<cursor::Cursor, TableError> {
-        let table = self.0.open_table(cursor::CURSOR)?;
-        let row = table.get(cursor::encode_key(epoch, class).as_slice())?;
-        Ok(row.map(|r| cursor::decode_value(r.value())).transpose()?.unwrap_or_default())
+        guard(|| {
+            let table = self.0.open_table(cursor::CURSOR)?;
+            let row = table.get(cursor::encode_key(epoch, class).as_slice())?;
+            Ok(row.map(|r| cursor::decode_value(r.value())).transpose()?.unwrap_or_default())
+        })
     }
 
     /// All gaps of the epoch, by class and place.
     pub(crate) fn gaps(&self, epoch: LogEpoch) -> Result<Vec<Gap>, TableError> {
-        let table = self.0.open_table(gap::GAP)?;
-        let mut gaps = Vec::new();
-        let (first, last) = epoch_keys(epoch);
-        for row in table.range(first.as_slice()..=last.as_slice())? {
-            let (key, value) = row?;
-            let (class, range) = gap::decode_key(key.value())?;
-            gaps.push(gap::decode_value(class, range, value.value())?);
-        }
-        Ok(gaps)
+        guard(|| {
+            let table = self.0.open_table(gap::GAP)?;
+            let mut gaps = Vec::new();
+            let (first, last) = epoch_keys(epoch);
+            for row in table.range(first.as_slice()..=last.as_slice())? {
+                let (key, value) = row?;
+                let (class, range) = gap::decode_key(key.value())?;
+                gaps.push(gap::decode_value(class, range, value.value())?);
+            }
+            Ok(gaps)
+        })
     }
+}
+
+/// redb panics on some damage that its checks let through. One bad page must not take a thread along, nor let an
+/// answer that was cut short pass for a whole one.
+fn guard<T>(access: impl FnOnce() -> Result<T, TableError>) -> Result<T, TableError> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(access)).unwrap_or(Err(TableError::Panicked))
 }
 
 /// Opens a redb file, also one that makes redb panic.
