@@ -6,6 +6,7 @@ pub mod config;
 pub mod daemon;
 pub mod intake;
 pub mod metrics;
+pub mod number_text;
 pub mod socket;
 pub mod supervisor;
 pub mod time_text;

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::time_text::parse_utc;
+
 /// The site daemon: MQTT broker, telemetry log and local API.
 #[derive(Debug, Parser)]
 #[command(
@@ -129,10 +131,10 @@ pub(super) struct ExportArgs {
     #[arg(long, value_name = "METRIC")]
     pub(super) metric: Option<String>,
     /// Only from this time on: RFC 3339, or milliseconds since 1970
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     pub(super) from: Option<String>,
     /// Only before this time
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     pub(super) to: Option<String>,
     /// Form of the output
     #[arg(long, value_name = "FORMAT", default_value = "ndjson")]
@@ -140,6 +142,12 @@ pub(super) struct ExportArgs {
     /// Write to this file, which appears when it is complete [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
+}
+
+/// A time as the API takes it: told here, because what the API advises is for addresses.
+fn time(text: &str) -> Result<String, String> {
+    let forms = "write RFC 3339, such as 2026-11-22T03:00:00Z or 2026-11-22T04:00:00+01:00, or milliseconds since 1970";
+    parse_utc(text).map(|_| text.to_owned()).ok_or_else(|| forms.to_owned())
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -178,6 +186,16 @@ mod tests {
     fn the_words_do_not_contradict_each_other() {
         use clap::CommandFactory;
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_time_that_is_none_is_told_with_the_forms_there_are() {
+        let parse = |from: &str| Arguments::try_parse_from(["relais-hub", "data", "export", "--from", from]);
+        for good in ["2026-11-22T03:00:00Z", "2026-11-22T04:00:00+01:00", "1716000000000"] {
+            assert!(parse(good).is_ok(), "{good}");
+        }
+        let message = parse("yesterday").unwrap_err().to_string();
+        assert!(message.contains("write RFC 3339, such as") && !message.contains("%2B"), "{message}");
     }
 
     #[test]

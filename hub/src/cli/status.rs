@@ -78,7 +78,7 @@ fn strip(status: &Status) -> String {
             "Stored".to_owned(),
             stored.to_owned(),
             format!("{} on flash", counted(status.storage.stored, "record", "records")),
-            format!("{} lost", thousands(status.storage.lost)),
+            missing(status),
         ],
     ];
     let widths =
@@ -97,6 +97,16 @@ fn strip(status: &Status) -> String {
         text.push('\n');
     }
     text
+}
+
+/// What is not there any more. A full quota is no fault, so it has another word.
+fn missing(status: &Status) -> String {
+    let lost = format!("{} lost", thousands(status.storage.lost));
+    match (status.storage.evicted, status.storage.lost) {
+        (0, _) => lost,
+        (evicted, 0) => format!("{} given up", thousands(evicted)),
+        (evicted, _) => format!("{lost}, {} given up", thousands(evicted)),
+    }
 }
 
 fn clock(status: &Status) -> String {
@@ -156,7 +166,7 @@ mod tests {
             "intake": { "messages": 5, "samples": 1_234, "events": 2, "duplicates": 0, "refused": 0 },
             "storage": {
                 "dir": "/var/lib/relais-hub", "used_bytes": 20_971_520_u64, "quota_bytes": 8_589_934_592_u64,
-                "stored": 1_250, "pending_bytes": 0, "lost": 0, "balanced": true, "epoch": "00"
+                "stored": 1_250, "pending_bytes": 0, "evicted": 0, "lost": 0, "balanced": true, "epoch": "00"
             },
             "ledger": []
         }))
@@ -195,6 +205,16 @@ mod tests {
         ] {
             assert!(screen.contains(line), "{line} is not in\n{screen}");
         }
+        let mut full = example();
+        full.storage.evicted = 25_938;
+        let screen = render(&full);
+        assert!(screen.contains("\u{25cf} Pass\n") && screen.contains("     25,938 given up\n"), "{screen}");
+        full.storage.lost = 2;
+        let screen = render(&full);
+        assert!(
+            screen.contains("\u{25b2} Fault\n") && screen.contains("     2 lost, 25,938 given up\n"),
+            "{screen}"
+        );
         assert_eq!(example().listeners, [Listener { kind: "mqtt".into(), address: "127.0.0.1:1883".into() }]);
     }
 }

@@ -1,5 +1,7 @@
 //! Aligned columns for people.
 
+pub(super) use crate::number_text::thousands;
+
 /// Columns of text. Numbers belong to the right.
 #[derive(Debug)]
 pub(super) struct Table {
@@ -51,19 +53,6 @@ pub(super) fn counted(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", thousands(number), if number == 1 { one } else { many })
 }
 
-/// `1234567` as `1,234,567`.
-pub(super) fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,14 +71,5 @@ mod tests {
         check(0, "0 records");
         check(1, "1 record");
         check(1_000, "1,000 records");
-    }
-
-    #[test]
-    fn thousands_are_told_apart() {
-        let check = |number: u64, expected: &str| assert_eq!(thousands(number), expected);
-        check(0, "0");
-        check(999, "999");
-        check(1000, "1,000");
-        check(u64::MAX, "18,446,744,073,709,551,615");
     }
 }

@@ -6,12 +6,13 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use hub_model::BootStamp;
+use hub_model::{BootStamp, Gap, GapCause};
 use serde::{Deserialize, Serialize};
 
 use super::api::{Api, Listener, view_boot};
 use super::problem::Problem;
 use crate::metrics::MetricRow;
+use crate::number_text::thousands;
 use crate::time_text::format_utc;
 
 /// A device heard within this span counts as heard of late. Devices have no expected interval yet.
@@ -89,7 +90,10 @@ pub struct StorageStatus {
     pub stored: u64,
     /// Appended, not yet on flash, in bytes.
     pub pending_bytes: u64,
-    /// Holes in the ledger: sequence numbers that are gaps.
+    /// The oldest records, given up because the quota is full.
+    #[serde(default)]
+    pub evicted: u64,
+    /// Holes in the ledger of any other cause.
     pub lost: u64,
     /// Whether every class adds up.
     pub balanced: bool,
@@ -138,7 +142,9 @@ pub(super) async fn status(State(api): State<Arc<Api>>) -> Result<Response, Prob
 fn status_of(api: &Api) -> Result<Status, Problem> {
     let ledger = api.reader.ledger()?;
     let ledger: Vec<ClassView> = ledger.classes.iter().map(class_view).collect();
-    let storage = storage(api, &ledger);
+    // Read after the ledger, so that an eviction in between is never told as a loss.
+    let evicted = evicted(&api.reader.gaps()?);
+    let storage = storage(api, &ledger, evicted);
     let now = api.clock.now();
     let registry = api.registry.lock();
     let (devices, series) = registry.sizes();
@@ -181,21 +187,29 @@ fn refused_by_drivers(rows: impl Iterator<Item = MetricRow>) -> u64 {
     rows.filter(|row| row.name.contains("_refused_") && !again(row)).map(|row| row.count()).sum()
 }
 
-fn storage(api: &Api, ledger: &[ClassView]) -> StorageStatus {
+/// Records given up for the quota.
+fn evicted(gaps: &[Gap]) -> u64 {
+    gaps.iter().filter(|gap| gap.cause == GapCause::Evicted).map(|gap| gap.range.len()).sum()
+}
+
+fn storage(api: &Api, ledger: &[ClassView], evicted: u64) -> StorageStatus {
     let stats = api.log.stats();
+    let missing: u64 = ledger.iter().map(|class| class.gaps).sum();
     StorageStatus {
         dir: api.facts.storage_dir.display().to_string(),
         used_bytes: api.storage_used(),
         quota_bytes: api.facts.quota.bytes(),
         stored: ledger.iter().map(|class| class.tail + class.stored).sum(),
         pending_bytes: stats.pending_bytes,
-        lost: ledger.iter().map(|class| class.gaps).sum(),
+        evicted: evicted.min(missing),
+        lost: missing.saturating_sub(evicted),
         balanced: ledger.iter().all(|class| class.balanced),
         epoch: api.facts.epoch.to_string(),
     }
 }
 
-/// The worst thing first. "Nothing is lost" is said only when the ledger has no hole.
+/// The worst thing first. "Nothing is lost" is said only when the ledger has no hole. What was
+/// given up for the quota is no fault: a hub whose quota is full does it for ever.
 fn verdict(trouble: Option<&str>, known: usize, heard: usize, storage: &StorageStatus) -> String {
     if let Some(why) = trouble {
         return format!("Not working: {why}.");
@@ -211,14 +225,23 @@ fn verdict(trouble: Option<&str>, known: usize, heard: usize, storage: &StorageS
         };
         return format!("{what} lost; `relais-hub data gaps` says when and why.");
     }
+    let lossless = match storage.evicted {
+        0 => "Working, nothing is lost.".to_owned(),
+        1 => "Working. The oldest record was given up: the quota is full.".to_owned(),
+        count => {
+            format!("Working. The {} oldest records were given up: the quota is full.", thousands(count))
+        }
+    };
     match (known, heard) {
+        (0, _) if storage.evicted > 0 => lossless,
         (0, _) => "Working. No device has said anything yet.".to_owned(),
+        (_, 0) if storage.evicted > 0 => format!("{lossless} No device was heard in the last 5 minutes."),
         (_, 0) => "Working, but no device was heard in the last 5 minutes.".to_owned(),
         (known, heard) if heard < known => {
-            format!("Working, nothing is lost. {heard} of {known} devices heard in the last 5 minutes.")
+            format!("{lossless} {heard} of {known} devices heard in the last 5 minutes.")
         }
-        (1, _) => "Working, nothing is lost. The one device was heard in the last 5 minutes.".to_owned(),
-        (known, _) => format!("Working, nothing is lost. All {known} devices heard in the last 5 minutes."),
+        (1, _) => format!("{lossless} The one device was heard in the last 5 minutes."),
+        (known, _) => format!("{lossless} All {known} devices heard in the last 5 minutes."),
     }
 }
 
@@ -239,20 +262,55 @@ mod tests {
     }
 
     #[test]
+    fn only_what_the_quota_took_counts_as_given_up() {
+        let until = BootStamp { boot: hub_model::BootId::from_bytes([1; 16]), mono_ms: 0 };
+        let gap = |from, to, cause| Gap {
+            class: hub_model::Class::Telemetry,
+            range: hub_model::SeqRange::new(from, to),
+            cause,
+            since: None,
+            until,
+        };
+        let gaps = [
+            gap(0, 5, GapCause::Evicted),
+            gap(5, 7, GapCause::Corrupted),
+            gap(9, 9, GapCause::Restart),
+            gap(9, 12, GapCause::Evicted),
+        ];
+        assert_eq!(evicted(&gaps), 8);
+    }
+
+    #[test]
     fn the_verdict_names_the_worst_thing_first() {
-        let check = |trouble: Option<&str>, (known, heard): (usize, usize), lost: u64, expected: &str| {
+        let say = |trouble: Option<&str>, (known, heard): (usize, usize), lost: u64, evicted: u64| {
             let storage = StorageStatus {
                 dir: String::new(),
                 used_bytes: 0,
                 quota_bytes: 0,
                 stored: 0,
                 pending_bytes: 0,
+                evicted,
                 lost,
                 balanced: true,
                 epoch: String::new(),
             };
-            assert_eq!(verdict(trouble, known, heard, &storage), expected);
+            verdict(trouble, known, heard, &storage)
         };
+        let check = |trouble: Option<&str>, devices: (usize, usize), lost: u64, expected: &str| {
+            assert_eq!(say(trouble, devices, lost, 0), expected);
+        };
+        let full = "Working. The 25,938 oldest records were given up: the quota is full.";
+        assert_eq!(say(None, (0, 0), 0, 25_938), full);
+        assert_eq!(
+            say(None, (2, 2), 0, 25_938),
+            format!("{full} All 2 devices heard in the last 5 minutes.")
+        );
+        assert_eq!(
+            say(None, (2, 0), 0, 25_938),
+            format!("{full} No device was heard in the last 5 minutes.")
+        );
+        assert!(say(None, (1, 1), 0, 1).starts_with("Working. The oldest record was given up: "));
+        assert!(say(None, (1, 1), 2, 25_938).starts_with("2 records were lost; "), "a loss goes first");
         check(Some("the disk is full"), (1, 1), 5, "Not working: the disk is full.");
         let gaps = "`relais-hub data gaps` says when and why.";
         check(None, (1, 1), 1, &format!("1 record was lost; {gaps}"));
