@@ -114,10 +114,10 @@ pub(super) async fn events(
 }
 
 fn page(reader: &Reader, classes: &[Class], place: Option<Place>, size: usize) -> Result<EventList, Problem> {
-    let place = match place {
-        Some(place) => place,
-        None => end(reader)?,
-    };
+    // A token comes from outside: beyond the end there is nothing to step down through.
+    let end = end(reader)?;
+    let place = place
+        .map_or(end, |place| Place { alarm: place.alarm.min(end.alarm), event: place.event.min(end.event) });
     let below = |class| if classes.contains(&class) { place_of(place, class) } else { 0 };
     let mut alarms = Backwards::new(reader, Class::Alarm, below(Class::Alarm), size);
     let mut others = Backwards::new(reader, Class::Event, below(Class::Event), size);

@@ -41,8 +41,19 @@ impl Api {
     pub(super) fn trouble(&self) -> Option<String> {
         let log = self.log.fatal().borrow().clone();
         let log = log.map(|why| format!("the telemetry log has stopped: {why}"));
+        let log = log.or_else(|| blocked(self.log.stats().blocked_since_ms, self.clock.now().mono_ms));
         log.or_else(|| self.health_sources.iter().find_map(|source| source()))
     }
+}
+
+/// Why nothing is stored, when that lasts: a moment without room is normal under load.
+fn blocked(since_ms: u64, now_ms: u64) -> Option<String> {
+    const LASTING_MS: u64 = 5_000;
+    let lasts = since_ms > 0 && now_ms.saturating_sub(since_ms) >= LASTING_MS;
+    lasts.then(|| {
+        let seconds = now_ms.saturating_sub(since_ms) / 1000;
+        format!("nothing can be stored for {seconds} s, the disk is full or fails; acknowledgements are withheld, nothing acknowledged is lost")
+    })
 }
 
 fn process(api: &Api) -> Vec<MetricRow> {
@@ -147,4 +158,16 @@ fn log(api: &Api) -> Vec<MetricRow> {
     quota.value = float(api.facts.quota.bytes());
     rows.push(quota);
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::blocked;
+
+    #[test]
+    fn a_log_without_room_is_trouble_when_it_lasts() {
+        assert_eq!(blocked(0, 100_000), None);
+        assert_eq!(blocked(97_000, 100_000), None);
+        assert!(blocked(90_000, 100_000).is_some_and(|why| why.contains("for 10 s")));
+    }
 }

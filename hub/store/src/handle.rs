@@ -303,6 +303,9 @@ pub struct LogStats {
     pub block_bytes_held: u64,
     /// Records in the WAL that are in no block yet.
     pub tail_records: u64,
+    /// Since when commits fail and acknowledgements are withheld, in ms of the log's clock; 0 while they work. A moment
+    /// is normal under load; seconds mean a full or failing disk.
+    pub blocked_since_ms: u64,
 }
 
 impl LogStats {
@@ -329,6 +332,7 @@ impl LogStats {
             damaged_reads: get(&c.damaged_reads),
             block_bytes_held: get(&c.block_bytes_held),
             tail_records,
+            blocked_since_ms: get(&c.blocked_since_ms),
         }
     }
 }

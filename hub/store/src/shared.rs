@@ -70,6 +70,8 @@ pub(crate) struct Counters {
     pub(crate) damaged_reads: AtomicU64,
     /// Bytes of the blocks now in the tables.
     pub(crate) block_bytes_held: AtomicU64,
+    /// Monotonic ms since which no commit has worked; 0 while they do.
+    pub(crate) blocked_since_ms: AtomicU64,
 }
 
 pub(crate) fn add(counter: &AtomicU64, by: u64) {

@@ -11,7 +11,7 @@ use crate::append::{Append, AppendError, Stored};
 use crate::handle::Clock;
 use crate::log::{Log, Staged, evict, seal};
 use crate::seal::SealPlan;
-use crate::shared::{Shared, set};
+use crate::shared::{Shared, get, set};
 use crate::wal::WalError;
 use crate::wal::group::GroupCommit;
 
@@ -217,6 +217,7 @@ impl Writer {
                 return;
             }
             self.retry_at_ms = None;
+            set(&self.shared.counters.blocked_since_ms, 0);
             self.group.reset();
             for waiter in self.waiters.drain(..) {
                 answer(waiter.done, Ok(waiter.stored));
@@ -241,6 +242,10 @@ impl Writer {
 
     fn put_off(&mut self, error: &WalError, now_ms: u64) {
         self.plan_seal(true);
+        let blocked = &self.shared.counters.blocked_since_ms;
+        if get(blocked) == 0 {
+            set(blocked, now_ms.max(1));
+        }
         match error {
             // Normal under load: the sealer makes room and says so.
             WalError::Full if self.log.is_sealing() => {
