@@ -1,0 +1,3 @@
+//! relais-central.
+
+fn main() {}

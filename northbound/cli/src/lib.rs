@@ -1,0 +1,1 @@
+//! relais, the operator's command line.

@@ -1,0 +1,3 @@
+//! relais.
+
+fn main() {}

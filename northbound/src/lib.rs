@@ -1,0 +1,1 @@
+//! The hub's link to central: QUIC around northbound-sync.
