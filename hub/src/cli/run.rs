@@ -2,12 +2,13 @@
 
 use std::process::ExitCode;
 
+use hub_chassis::config::{Flag, load, told};
 use tracing::warn;
 
 use super::args::RunArgs;
-use super::config::{load, told};
 use super::failure::Failure;
 use super::logging;
+use crate::config::Config;
 use crate::daemon;
 
 /// The configuration is wrong: a restart would not help, and the service manager does not try.
@@ -15,10 +16,13 @@ const WRONG_CONFIGURATION: u8 = 78;
 
 /// Runs the hub to its end.
 pub(super) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
-    let socket =
-        args.socket.as_ref().map(|path| ("socket.path", path.to_string_lossy().into_owned(), "--socket"));
+    let socket = args.socket.as_ref().map(|path| Flag {
+        name: "--socket",
+        key: "socket.path",
+        value: path.to_string_lossy().into_owned(),
+    });
     let flags: Vec<_> = socket.into_iter().collect();
-    let loaded = load(args.config.as_deref(), &flags)
+    let loaded = load::<Config>(args.config.as_deref(), &flags)
         .map_err(|problems| Failure::Told(WRONG_CONFIGURATION, told(&problems)))?;
     logging::start(args.log)?;
     for warning in loaded.warnings() {

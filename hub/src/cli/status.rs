@@ -8,8 +8,8 @@ use super::config::socket;
 use super::failure::Failure;
 use super::output;
 use super::table::{counted, thousands};
-use crate::config::ByteSize;
 use crate::web::Status;
+use hub_chassis::config::ByteSize;
 
 /// Asks the hub and prints what it says.
 pub(super) fn status(args: &StatusArgs) -> Result<(), Failure> {

@@ -1,13 +1,14 @@
 //! Second step: what the values mean, and whether they go together.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::raw::{Found, RawConfig, RawListener};
-use super::{
-    ByteSize, Config, MqttConfig, MqttListener, Origin, Problems, SiteConfig, SocketConfig, StorageConfig,
-    WebConfig,
+use hub_chassis::config::{
+    ByteSize, Found, Origin, Problems, absolute_path, byte_size, ports_clash, socket_address,
 };
+
+use super::raw::{RawConfig, RawListener};
+use super::{Config, MqttConfig, MqttListener, SiteConfig, SocketConfig, StorageConfig, WebConfig};
 
 /// Two write-ahead files of 8 MiB, the store and its reserve, and room for some days of a small site.
 pub(super) const QUOTA_MIN: ByteSize = ByteSize::from_bytes(64 << 20);
@@ -26,7 +27,7 @@ const WEB_PORT: u16 = 8080;
 /// a value is only good when `problems` has stayed empty.
 pub(super) fn check(raw: &RawConfig, problems: &mut Problems) -> Option<Config> {
     let site_name = raw.site_name.as_ref().and_then(|name| site_name(name, problems));
-    let dir = raw.storage_dir.as_ref().and_then(|dir| absolute(dir, problems));
+    let dir = raw.storage_dir.as_ref().and_then(|dir| absolute_path(dir, problems));
     let quota = raw.storage_quota.as_ref().and_then(|quota| quota_size(quota, problems));
     let listeners: Vec<_> = raw.mqtt_listeners.iter().filter_map(|l| listener(l, problems)).collect();
     let listen = raw.web_listen.as_ref().and_then(|listen| web_address(listen, problems));
@@ -42,84 +43,47 @@ pub(super) fn check(raw: &RawConfig, problems: &mut Problems) -> Option<Config> 
     })
 }
 
-fn report<T, V>(found: &Found<V>, message: impl Into<String>, problems: &mut Problems) -> Option<T> {
-    problems.add(&found.origin, found.key.clone(), message);
-    None
-}
-
 fn site_name(found: &Found<String>, problems: &mut Problems) -> Option<String> {
     let name = found.value.trim();
     let count = name.chars().count();
     if count == 0 {
-        return report(found, "is empty; give the site the name people call it by", problems);
+        return found.report("is empty; give the site the name people call it by", problems);
     }
     if count > SITE_NAME_CHARS_MAX {
         let message =
             format!("has {count} characters; at most {SITE_NAME_CHARS_MAX} fit a heading on a phone");
-        return report(found, message, problems);
+        return found.report(message, problems);
     }
     if name.chars().any(char::is_control) {
-        return report(found, "has a control character, which no page can show; leave it out", problems);
+        return found.report("has a control character, which no page can show; leave it out", problems);
     }
     Some(name.to_owned())
 }
 
-fn absolute(found: &Found<String>, problems: &mut Problems) -> Option<PathBuf> {
-    let path = Path::new(&found.value);
-    if path.is_absolute() {
-        return Some(path.to_owned());
-    }
-    let message = format!(
-        "{:?} is not an absolute path: it would mean another folder wherever the hub is started from; begin it with /",
-        found.value
-    );
-    report(found, message, problems)
-}
-
 fn socket_path(found: &Found<String>, problems: &mut Problems) -> Option<PathBuf> {
-    let path = absolute(found, problems)?;
+    let path = absolute_path(found, problems)?;
     let length = found.value.len();
     if length > SOCKET_PATH_BYTES_MAX {
         let message = format!(
             "has {length} bytes, and the system takes at most {SOCKET_PATH_BYTES_MAX}; use a shorter path"
         );
-        return report(found, message, problems);
+        return found.report(message, problems);
     }
     if path.file_name().is_none() || found.value.ends_with('/') {
-        return report(found, "names a folder; add a file name, such as hub.sock", problems);
+        return found.report("names a folder; add a file name, such as hub.sock", problems);
     }
     Some(path)
 }
 
 fn quota_size(found: &Found<String>, problems: &mut Problems) -> Option<ByteSize> {
-    match ByteSize::parse(&found.value) {
-        Ok(size) if size >= QUOTA_MIN => Some(size),
-        Ok(size) => {
-            let message = format!(
-                "{size} is too little: the write-ahead log and the store's own reserve need {QUOTA_MIN}; \
-                 give it that or more"
-            );
-            report(found, message, problems)
-        }
-        Err(message) => report(found, message, problems),
+    let size = byte_size(found, problems)?;
+    if size >= QUOTA_MIN {
+        return Some(size);
     }
-}
-
-fn address(found: &Found<String>, usual_port: u16, problems: &mut Problems) -> Option<SocketAddr> {
-    let text = &found.value;
-    if let Ok(address) = text.parse() {
-        return Some(address);
-    }
-    let message = if text.parse::<IpAddr>().is_ok() {
-        format!(
-            "{text:?} has no port; write it behind a colon, such as \"127.0.0.1:{usual_port}\" or \"[::1]:{usual_port}\""
-        )
-    } else {
-        format!(
-            "{text:?} is not an IP address and port; write it like \"127.0.0.1:{usual_port}\" (no host names)"
-        )
-    };
-    report(found, message, problems)
+    let message = format!(
+        "{size} is too little: the write-ahead log and the store's own reserve need {QUOTA_MIN}; give it that or more"
+    );
+    found.report(message, problems)
 }
 
 type Placed<'a> = (&'a Found<String>, MqttListener);
@@ -131,29 +95,28 @@ fn listener<'a>(raw: &'a RawListener, problems: &mut Problems) -> Option<Placed<
             "tls" | "ws" | "wss" => {
                 let message =
                     format!("{:?} does not exist yet in this version; use \"tcp\"", transport.value);
-                report::<(), _>(transport, message, problems);
+                transport.report::<()>(message, problems);
             }
             other => {
-                report::<(), _>(transport, format!("{other:?} is not a transport; use \"tcp\""), problems);
+                transport.report::<()>(format!("{other:?} is not a transport; use \"tcp\""), problems);
             }
         }
     }
     let found = raw.address.as_ref()?;
-    let address = address(found, MQTT_PORT, problems)?;
+    let address = socket_address(found, MQTT_PORT, problems)?;
     let anonymous = raw.anonymous.as_ref().is_some_and(|anonymous| anonymous.value);
     if let Some(anonymous) = raw.anonymous.as_ref().filter(|a| a.value && !address.ip().is_loopback()) {
         let message = format!(
             "must not be true on {address}, which is not a loopback address: anyone on that network could write \
              data into this site; listen on 127.0.0.1 or set it to false"
         );
-        report::<(), _>(anonymous, message, problems);
+        anonymous.report::<()>(message, problems);
     }
     Some((found, MqttListener { address, anonymous }))
 }
 
 /// What can be meant as it is written, and still does not do what people want: listeners that let nobody in.
-pub(super) fn warn(raw: &RawConfig) -> Problems {
-    let mut warnings = Problems::default();
+pub(super) fn warn(raw: &RawConfig, warnings: &mut Problems) {
     for listener in &raw.mqtt_listeners {
         let (Some(found), Some(anonymous)) = (&listener.address, &listener.anonymous) else { continue };
         if anonymous.value {
@@ -171,11 +134,10 @@ pub(super) fn warn(raw: &RawConfig) -> Problems {
         );
         warnings.add(origin, anonymous.key.clone(), message);
     }
-    warnings
 }
 
 fn web_address(found: &Found<String>, problems: &mut Problems) -> Option<SocketAddr> {
-    let address = address(found, WEB_PORT, problems)?;
+    let address = socket_address(found, WEB_PORT, problems)?;
     if address.ip().is_loopback() {
         return Some(address);
     }
@@ -183,19 +145,16 @@ fn web_address(found: &Found<String>, problems: &mut Problems) -> Option<SocketA
         "{address} is not a loopback address, and this version has no sign-in yet: anyone on that network could \
          read this site; use 127.0.0.1 and reach it through `ssh -L 8080:127.0.0.1:8080 HUB`"
     );
-    report(found, message, problems)
+    found.report(message, problems)
 }
 
 fn web_hosts(raw: &RawConfig, problems: &mut Problems) -> Vec<String> {
-    if let Some(origin) = raw.web_hosts_at.as_ref().filter(|_| raw.web_hosts.is_empty()) {
-        problems.add(
-            origin,
-            "web.hosts",
-            "is empty, so that no browser could reach the pages; name at least one",
-        );
+    let Some(hosts) = &raw.web_hosts else { return Vec::new() };
+    if hosts.value.is_empty() {
+        hosts.report::<()>("is empty, so that no browser could reach the pages; name at least one", problems);
     }
     let mut names = Vec::new();
-    for found in &raw.web_hosts {
+    for found in &hosts.value {
         let name = found.value.to_ascii_lowercase();
         let (inner, bracketed) = match name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             Some(inner) => (inner, true),
@@ -206,12 +165,12 @@ fn web_hosts(raw: &RawConfig, problems: &mut Problems) -> Vec<String> {
                 "{:?}: leave the port out, and write an IPv6 address in brackets: \"[::1]\"",
                 found.value
             );
-            report::<(), _>(found, message, problems);
+            found.report::<()>(message, problems);
         } else if inner.is_empty()
             || inner.contains(|c: char| !(c.is_ascii_alphanumeric() || ".-:_".contains(c)))
         {
             let message = format!("{:?} is not a host name; write it like \"hub.example.org\"", found.value);
-            report::<(), _>(found, message, problems);
+            found.report::<()>(message, problems);
         } else {
             names.push(name);
         }
@@ -222,18 +181,13 @@ fn web_hosts(raw: &RawConfig, problems: &mut Problems) -> Vec<String> {
 /// Each port once. Only equal or all-covering addresses clash; port 0 never does.
 fn ports_differ(raw: &RawConfig, listeners: &[Placed<'_>], web: Option<SocketAddr>, problems: &mut Problems) {
     for (at, (found, listener)) in listeners.iter().enumerate() {
-        if listeners[..at].iter().any(|(_, earlier)| clash(earlier.address, listener.address)) {
+        if listeners[..at].iter().any(|(_, earlier)| ports_clash(earlier.address, listener.address)) {
             let message = format!("{} is taken by an earlier listener; use another port", listener.address);
-            report::<(), _>(found, message, problems);
+            found.report::<()>(message, problems);
         }
     }
     let (Some(found), Some(web)) = (&raw.web_listen, web) else { return };
-    if listeners.iter().any(|(_, listener)| clash(listener.address, web)) {
-        report::<(), _>(found, format!("{web} is taken by an MQTT listener; use another port"), problems);
+    if listeners.iter().any(|(_, listener)| ports_clash(listener.address, web)) {
+        found.report::<()>(format!("{web} is taken by an MQTT listener; use another port"), problems);
     }
-}
-
-fn clash(a: SocketAddr, b: SocketAddr) -> bool {
-    let same_place = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
-    a.port() != 0 && a.port() == b.port() && same_place
 }

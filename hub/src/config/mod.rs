@@ -1,35 +1,46 @@
-//! The configuration: from texts with origins to checked values.
+//! The hub's configuration: its keys, their defaults and what they mean.
 //!
-//! `default.toml`, embedded, is the bottom layer and the only list of defaults; over it come the user's file, the
-//! environment and flags (`layers`). Two steps: `raw` finds every key and its type, `check` turns them into
-//! [`Config`]. Both go on after a problem, so that a person sees all of them at once, each with its place and what
-//! to do. Each part of the hub receives its own struct by value and never sees files or the environment.
+//! The machinery is [`hub_chassis::config`]. `default.toml`, embedded, is the only list of defaults. `raw` finds every
+//! key and its type, `check` turns them into [`Config`]. Each part of the hub receives its own struct by value and
+//! never sees files or the environment.
 
 mod check;
-mod document;
-mod layers;
-mod problem;
 mod raw;
-mod show;
-mod suggest;
 #[cfg(test)]
 mod tests;
-mod units;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-pub use document::Origin;
-pub use layers::{Layers, Loaded};
-pub use problem::{Problem, Problems};
-pub use show::{show_json, show_toml};
-pub use units::{ByteSize, parse_duration};
+use hub_chassis::config::{ByteSize, Configuration, DefaultValue, ListDefault, Problems, Section};
 
-/// The commented file that is the defaults.
-pub const DEFAULT_TOML: &str = include_str!("../../default.toml");
+use raw::RawConfig;
 
-/// Where `run` looks when no file is named.
-pub const DEFAULT_FILE: &str = "/etc/relais/hub.toml";
+impl Configuration for Config {
+    type Raw = RawConfig;
+
+    const DEFAULT_TOML: &'static str = include_str!("../../default.toml");
+
+    const DEFAULT_FILE: &'static str = "/etc/relais/hub.toml";
+
+    /// The address has no default: that a listener lacks it is reported.
+    const LIST_DEFAULTS: &'static [ListDefault] = &[
+        ListDefault { list: "mqtt.listener", key: "transport", value: DefaultValue::Text("tcp") },
+        ListDefault { list: "mqtt.listener", key: "anonymous", value: DefaultValue::Bool(false) },
+    ];
+
+    fn read(root: &mut Section<'_>) -> RawConfig {
+        RawConfig::read(root)
+    }
+
+    fn check(raw: &RawConfig, problems: &mut Problems) -> Option<Config> {
+        check::check(raw, problems)
+    }
+
+    fn warn(raw: &RawConfig, warnings: &mut Problems) {
+        check::warn(raw, warnings);
+    }
+}
 
 /// The whole configuration, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::{Config, DEFAULT_TOML, Layers, show_json, show_toml};
+use hub_chassis::config::{Configuration, Flag, Layers};
+
+use super::Config;
 
 fn layers(text: &str, environment: &[(&str, &str)]) -> Layers {
     let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
@@ -14,13 +16,13 @@ fn layers(text: &str, environment: &[(&str, &str)]) -> Layers {
 }
 
 fn good(text: &str, environment: &[(&str, &str)]) -> Config {
-    layers(text, environment).load().unwrap_or_else(|problems| panic!("{problems:#?}")).config
+    layers(text, environment).load::<Config>().unwrap_or_else(|problems| panic!("{problems:#?}")).config
 }
 
 /// Checks the lines a person reads; each expected line may be the beginning of the real one.
 #[track_caller]
 fn check(text: &str, environment: &[(&str, &str)], expected: &[&str]) {
-    let problems = layers(text, environment).load().err().unwrap_or_default();
+    let problems = layers(text, environment).load::<Config>().err().unwrap_or_default();
     let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
     assert_eq!(lines.len(), expected.len(), "{lines:#?}");
     for (line, expected) in lines.iter().zip(expected) {
@@ -30,8 +32,8 @@ fn check(text: &str, environment: &[(&str, &str)], expected: &[&str]) {
 
 #[test]
 fn the_default_file_is_the_default() {
-    let defaults = Layers::default().load().unwrap().config;
-    assert_eq!(good(DEFAULT_TOML, &[]), defaults);
+    let defaults = Layers::default().load::<Config>().unwrap().config;
+    assert_eq!(good(Config::DEFAULT_TOML, &[]), defaults);
     assert_eq!(defaults.site.name, "My site");
     assert_eq!(defaults.storage.quota.bytes(), 8 << 30);
     assert_eq!(defaults.mqtt.listeners.len(), 1);
@@ -115,7 +117,7 @@ fn anonymous_is_for_loopback_and_must_be_asked_for() {
 #[test]
 fn a_listener_that_lets_nobody_in_is_warned_of() {
     let warnings = |text: &str, environment: &[(&str, &str)]| -> Vec<String> {
-        let loaded = layers(text, environment).load().unwrap();
+        let loaded = layers(text, environment).load::<Config>().unwrap();
         loaded.warnings().iter().map(ToString::to_string).collect()
     };
     assert!(warnings("", &[]).is_empty(), "the defaults are good");
@@ -137,7 +139,7 @@ fn a_listener_that_lets_nobody_in_is_warned_of() {
 #[test]
 fn what_is_not_toml_is_told_with_its_line() {
     check("[site]\nname = \"x\"\n[storage\n", &[], &["hub.toml:3:9: not TOML: "]);
-    let problems = layers("a = = 1\nb = \n[site]\nnmae = 1", &[]).load().unwrap_err();
+    let problems = layers("a = = 1\nb = \n[site]\nnmae = 1", &[]).load::<Config>().unwrap_err();
     assert!(problems.len() >= 3, "syntax and unknown keys together: {problems:#?}");
 }
 
@@ -153,14 +155,14 @@ fn the_environment_goes_before_the_file_and_flags_before_both() {
         ("RELAIS_LOG", "debug"),
     ];
     let mut layers = layers(file, &environment);
-    let config = layers.load().unwrap().config;
+    let config = layers.load::<Config>().unwrap().config;
     assert_eq!(config.site.name, "environment");
     assert_eq!(config.web.hosts, ["hub.local", "localhost"]);
     let ports: Vec<(u16, bool)> =
         config.mqtt.listeners.iter().map(|l| (l.address.port(), l.anonymous)).collect();
     assert_eq!(ports, [(99, true), (98, true)]);
-    layers.flags.push(("site.name", "flag".to_owned(), "--name"));
-    assert_eq!(layers.load().unwrap().config.site.name, "flag");
+    layers.flags.push(Flag { name: "--name", key: "site.name", value: "flag".to_owned() });
+    assert_eq!(layers.load::<Config>().unwrap().config.site.name, "flag");
 }
 
 #[test]
@@ -215,7 +217,7 @@ fn nobody_is_told_to_put_quotes_into_a_variable() {
         ("RELAIS__SOCKET__PATH", "/run/"),
     ];
     for variable in wrong {
-        let problems = layers("", &[variable]).load().unwrap_err();
+        let problems = layers("", &[variable]).load::<Config>().unwrap_err();
         for problem in problems {
             let line = problem.to_string();
             assert!(line.starts_with(&format!("environment {}: ", variable.0)), "{line}");
@@ -235,15 +237,15 @@ fn nobody_is_told_to_put_quotes_into_a_variable() {
 fn what_a_listener_leaves_out_is_shown_too() {
     let file = "[[mqtt.listener]]\naddress = \"127.0.0.1:0\"\n";
     let layers = layers(file, &[("RELAIS__MQTT__LISTENER__1__ADDRESS", "127.0.0.1:1")]);
-    let loaded = layers.load().unwrap();
-    let shown = show_toml(&loaded, true);
+    let loaded = layers.load::<Config>().unwrap();
+    let shown = loaded.show_toml(true);
     let expected = "[[mqtt.listener]]\naddress = \"127.0.0.1:0\"  # hub.toml:2:11\nanonymous = false  # default\n\
                     transport = \"tcp\"  # default\n\n[[mqtt.listener]]\n\
                     address = \"127.0.0.1:1\"  # environment RELAIS__MQTT__LISTENER__1__ADDRESS\n\
                     anonymous = false  # default\ntransport = \"tcp\"  # default\n";
     assert!(shown.contains(expected), "{shown}");
-    assert_eq!(good(&show_toml(&loaded, false), &[]), loaded.config);
-    let json = show_json(&loaded);
+    assert_eq!(good(&loaded.show_toml(false), &[]), loaded.config);
+    let json = loaded.show_json();
     let key = |key: &str| json["keys"].as_array().unwrap().iter().find(|k| k["key"] == key).cloned().unwrap();
     assert_eq!(key("mqtt.listener.1.anonymous")["value"], false);
     assert_eq!(key("mqtt.listener.1.transport")["origin"], "default");
@@ -253,13 +255,13 @@ fn what_a_listener_leaves_out_is_shown_too() {
 fn what_is_shown_can_be_read_again_and_names_its_origins() {
     let file = "[site]\nname = \"a \\\"b\\\"\"\n";
     let layers = layers(file, &[("RELAIS__STORAGE__QUOTA", "1GiB")]);
-    let loaded = layers.load().unwrap();
-    assert_eq!(good(&show_toml(&loaded, false), &[]), loaded.config);
-    assert_eq!(good(&show_toml(&loaded, true), &[]), loaded.config);
-    let shown = show_toml(&loaded, true);
+    let loaded = layers.load::<Config>().unwrap();
+    assert_eq!(good(&loaded.show_toml(false), &[]), loaded.config);
+    assert_eq!(good(&loaded.show_toml(true), &[]), loaded.config);
+    let shown = loaded.show_toml(true);
     assert!(shown.contains("name = \"a \\\"b\\\"\"  # hub.toml:2:8\n"), "{shown}");
     assert!(shown.contains("quota = \"1GiB\"  # environment RELAIS__STORAGE__QUOTA\n"), "{shown}");
     assert!(shown.contains("dir = \"/var/lib/relais-hub\"  # default\n"), "{shown}");
-    let json = show_json(&loaded);
+    let json = loaded.show_json();
     assert!(json["keys"].as_array().unwrap().iter().any(|k| k["key"] == "mqtt.listener.0.address"), "{json}");
 }

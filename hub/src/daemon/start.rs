@@ -345,12 +345,13 @@ fn tell_listening(config: &Config, web: SocketAddr) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Layers, MqttListener};
+    use crate::config::MqttListener;
+    use hub_chassis::config::Layers;
 
     /// A configuration in a folder of its own, on free ports.
     fn config(name: &str) -> Config {
         let dir = std::env::temp_dir().join(format!("relais-start-{}-{name}", std::process::id()));
-        let mut config = Layers::default().load().unwrap().config;
+        let mut config = Layers::default().load::<Config>().unwrap().config;
         config.socket.path = dir.join("hub.sock");
         config.storage.dir = dir;
         config.web.listen.set_port(0);

@@ -11,11 +11,11 @@ use tokio::sync::Semaphore;
 use super::guard::Surface;
 use super::problem::Problem;
 use crate::clock::Clock;
-use crate::config::ByteSize;
 use crate::intake::SharedRegistry;
 use crate::metrics::MetricRow;
 use crate::supervisor::Supervisor;
 use crate::time_text::format_utc;
+use hub_chassis::config::ByteSize;
 
 /// Exports at once: each holds a blocking thread and reads the disk.
 const EXPORTS_MAX: usize = 2;

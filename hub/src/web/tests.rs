@@ -15,9 +15,9 @@ use tower::ServiceExt;
 
 use super::{Api, Facts, Surface, router};
 use crate::clock::{Clock, EARLIEST_PLAUSIBLE};
-use crate::config::ByteSize;
 use crate::intake::{Limits, Registry, SharedRegistry};
 use crate::supervisor::Supervisor;
+use hub_chassis::config::ByteSize;
 
 struct Site {
     api: Arc<Api>,

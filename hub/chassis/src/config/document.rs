@@ -61,7 +61,9 @@ pub(super) struct Node {
 pub(super) enum Item {
     Text(String),
     Bool(bool),
-    /// A number or a date: no key takes one, so its text is enough to say what was found.
+    /// A whole number, as it was written but for `_` and `+`.
+    Number(String),
+    /// A fraction or a date: no key takes one, so its text is enough to say what was found.
     Other {
         kind: &'static str,
         text: String,
@@ -79,6 +81,7 @@ impl Node {
         match &self.item {
             Item::Text(_) => "text",
             Item::Bool(_) => "true or false",
+            Item::Number(_) => "a number",
             Item::Other { kind, .. } => kind,
             Item::List(_) => "a list",
             Item::Table(_) => "a section",
@@ -110,11 +113,14 @@ impl Node {
     }
 }
 
-/// Parses the embedded defaults.
+/// Parses the embedded defaults of a daemon.
+///
+/// # Panics
+/// When they are not TOML, which is a bug of the daemon.
 pub(super) fn parse_defaults(text: &str) -> Node {
     let mut problems = Problems::default();
     let node = parse(text, &|_| Origin::Default, &mut problems);
-    assert!(problems.is_empty(), "default.toml is TOML; a test parses it");
+    assert!(problems.is_empty(), "the embedded defaults are TOML: {:?}", problems.sorted());
     node
 }
 
@@ -149,7 +155,7 @@ fn node(value: &Spanned<DeValue<'_>>, place: &dyn Fn(usize) -> Origin) -> Node {
     let item = match value.get_ref() {
         DeValue::String(text) => Item::Text(text.clone().into_owned()),
         DeValue::Boolean(bool) => Item::Bool(*bool),
-        DeValue::Integer(number) => Item::Other { kind: "a number", text: number.to_string() },
+        DeValue::Integer(number) => Item::Number(number.to_string()),
         DeValue::Float(number) => Item::Other { kind: "a number", text: number.to_string() },
         DeValue::Datetime(date) => Item::Other { kind: "a date", text: date.to_string() },
         DeValue::Array(array) => Item::List(array.iter().map(|value| node(value, place)).collect()),

@@ -2,36 +2,43 @@
 
 use std::path::{Path, PathBuf};
 
-use super::check::{check, warn};
 use super::document::{Item, Node, Table, parse_defaults, parse_file};
-use super::raw::RawConfig;
-use super::{Config, DEFAULT_TOML, Origin, Problem, Problems};
+use super::section::read;
+use super::{Configuration, DefaultValue, ListDefault, Origin, Problem, Problems};
 
-/// What every variable of ours begins with. Two underscores: `RELAIS_LOG` and `RELAIS_SOCKET` are no keys.
-const ENVIRONMENT_PREFIX: &str = "RELAIS__";
-
-/// Everything a configuration is read from. Nothing here reads files or the environment: `main` does.
+/// Everything a configuration is read from. Nothing here reads the environment: [`load`](super::load) does.
 #[derive(Clone, Debug, Default)]
 pub struct Layers {
     /// The user's file: how it was named, and its text.
     pub file: Option<(PathBuf, String)>,
-    /// Variables; those that do not begin with `RELAIS__` are passed over.
+    /// Variables; those that do not begin with [`Configuration::ENVIRONMENT_PREFIX`] are passed over.
     pub environment: Vec<(String, String)>,
-    /// Flags: dotted key, value, the flag's name.
-    pub flags: Vec<(&'static str, String, &'static str)>,
+    /// Flags of the command line.
+    pub flags: Vec<Flag>,
+}
+
+/// A flag of the command line that stands for a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flag {
+    /// As people write it: `--socket`.
+    pub name: &'static str,
+    /// The dotted key.
+    pub key: &'static str,
+    /// Its value.
+    pub value: String,
 }
 
 /// A good configuration, and the tree it came from for `config show`.
 #[derive(Clone, Debug)]
-pub struct Loaded {
+pub struct Loaded<C> {
     /// The checked values.
-    pub config: Config,
+    pub config: C,
     pub(super) tree: Node,
     file: Option<PathBuf>,
     warnings: Vec<Problem>,
 }
 
-impl Loaded {
+impl<C> Loaded<C> {
     /// The file that was read, as it was named; `None` when there was none.
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()
@@ -43,39 +50,66 @@ impl Loaded {
     }
 }
 
+/// Reads a daemon's embedded defaults alone. For its tests: every key that is read must be there.
+pub fn read_defaults<C: Configuration>() -> Result<C::Raw, Vec<Problem>> {
+    let mut problems = Problems::default();
+    let raw = read::<C>(&parse_defaults(C::DEFAULT_TOML), &mut problems);
+    if problems.is_empty() { Ok(raw) } else { Err(problems.sorted()) }
+}
+
+/// The keys of a daemon's embedded defaults that have no comment above, with their line. For its tests.
+pub fn uncommented_defaults<C: Configuration>() -> Vec<(usize, &'static str)> {
+    let mut above = "";
+    let mut found = Vec::new();
+    for (at, line) in C::DEFAULT_TOML.lines().enumerate() {
+        if line.contains(" = ") && !line.starts_with('#') && !above.starts_with("# ") {
+            found.push((at + 1, line));
+        }
+        above = line;
+    }
+    found
+}
+
 impl Layers {
     /// Lays the layers on each other and checks the result. On failure: every problem, in order of place.
-    pub fn load(&self) -> Result<Loaded, Vec<Problem>> {
+    pub fn load<C: Configuration>(&self) -> Result<Loaded<C>, Vec<Problem>> {
         let mut problems = Problems::default();
-        let defaults = parse_defaults(DEFAULT_TOML);
+        let tree = self.tree::<C>(&mut problems);
+        let raw = read::<C>(&tree, &mut problems);
+        match C::check(&raw, &mut problems) {
+            Some(config) if problems.is_empty() => {
+                let file = self.file.as_ref().map(|(path, _)| path.clone());
+                let mut warnings = Problems::default();
+                C::warn(&raw, &mut warnings);
+                Ok(Loaded { config, tree, file, warnings: warnings.sorted() })
+            }
+            _ => Err(problems.sorted()),
+        }
+    }
+
+    fn tree<C: Configuration>(&self, problems: &mut Problems) -> Node {
+        let defaults = parse_defaults(C::DEFAULT_TOML);
         let mut tree = defaults.clone();
         if let Some((path, text)) = &self.file {
-            tree.overlay(parse_file(path, text, &mut problems));
+            tree.overlay(parse_file(path, text, problems));
         }
-        complete_listeners(&mut tree);
-        let mut set = |path: &[String], value: &str, origin: &Origin, problems: &mut Problems| {
+        complete(&mut tree, C::LIST_DEFAULTS);
+        let mut set = |path: &[String], value: &str, origin: &Origin| {
             let item = typed(wanted(&defaults, path), value, origin);
             set(&mut tree, path, Node { origin: origin.clone(), item }, problems);
         };
         for (name, value) in &self.environment {
-            if let Some(rest) = name.strip_prefix(ENVIRONMENT_PREFIX) {
+            if let Some(rest) = name.strip_prefix(C::ENVIRONMENT_PREFIX) {
                 let path: Vec<String> = rest.split("__").map(str::to_ascii_lowercase).collect();
-                set(&path, value, &Origin::Environment(name.clone()), &mut problems);
+                set(&path, value, &Origin::Environment(name.clone()));
             }
         }
-        for (key, value, flag) in &self.flags {
+        for Flag { name, key, value } in &self.flags {
             let path: Vec<String> = key.split('.').map(str::to_owned).collect();
-            set(&path, value, &Origin::Flag(flag), &mut problems);
+            set(&path, value, &Origin::Flag(name));
         }
-        complete_listeners(&mut tree);
-        let raw = RawConfig::read(&tree, &mut problems);
-        match check(&raw, &mut problems) {
-            Some(config) if problems.is_empty() => {
-                let file = self.file.as_ref().map(|(path, _)| path.clone());
-                Ok(Loaded { config, tree, file, warnings: warn(&raw).sorted() })
-            }
-            _ => Err(problems.sorted()),
-        }
+        complete(&mut tree, C::LIST_DEFAULTS);
+        tree
     }
 
     /// Reads the file at `path`; the error is one problem that says why it cannot be read.
@@ -92,18 +126,26 @@ impl Layers {
     }
 }
 
-/// What holds for a listener that does not say it, so that all that is in force can be shown. The address has no
-/// default: that a listener lacks it is reported.
-fn complete_listeners(tree: &mut Node) {
-    let Item::Table(root) = &mut tree.item else { return };
-    let Some((_, Node { item: Item::Table(mqtt), .. })) = root.get_mut("mqtt") else { return };
-    let Some((_, Node { item: Item::List(listeners), .. })) = mqtt.get_mut("listener") else { return };
-    for listener in listeners {
-        let Item::Table(keys) = &mut listener.item else { continue };
-        let left_out = [("transport", Item::Text("tcp".to_owned())), ("anonymous", Item::Bool(false))];
-        for (key, item) in left_out {
+/// Puts in what sections of lists leave out.
+fn complete(tree: &mut Node, defaults: &[ListDefault]) {
+    for default in defaults {
+        let mut node = Some(&mut *tree);
+        for name in default.list.split('.') {
+            node = node.and_then(|node| match &mut node.item {
+                Item::Table(table) => table.get_mut(name).map(|(_, inner)| inner),
+                Item::Text(_) | Item::Bool(_) | Item::Number(_) | Item::Other { .. } | Item::List(_) => None,
+            });
+        }
+        let Some(Node { item: Item::List(sections), .. }) = node else { continue };
+        for section in sections {
+            let Item::Table(keys) = &mut section.item else { continue };
+            let item = match default.value {
+                DefaultValue::Text(text) => Item::Text(text.to_owned()),
+                DefaultValue::Bool(bool) => Item::Bool(bool),
+                DefaultValue::Number(number) => Item::Number(number.to_string()),
+            };
             let node = Node { origin: Origin::Default, item };
-            keys.entry(key.to_owned()).or_insert((Origin::Default, node));
+            keys.entry(default.key.to_owned()).or_insert((Origin::Default, node));
         }
     }
 }
@@ -150,20 +192,21 @@ fn set(node: &mut Node, path: &[String], value: Node, problems: &mut Problems) {
     set(&mut entry.1, rest, value, problems);
 }
 
-/// What `default.toml` has at a path: it has every key, and so says what type each one wants. All places of a list
+/// What the defaults have at a path: they have every key, and so say what type each one wants. All places of a list
 /// are like its first.
 fn wanted<'a>(defaults: &'a Node, path: &[String]) -> Option<&'a Item> {
     let Some((first, rest)) = path.split_first() else { return Some(&defaults.item) };
     match &defaults.item {
         Item::Table(table) => wanted(&table.get(first)?.1, rest),
         Item::List(list) => wanted(list.first()?, rest),
-        Item::Text(_) | Item::Bool(_) | Item::Other { .. } => None,
+        Item::Text(_) | Item::Bool(_) | Item::Number(_) | Item::Other { .. } => None,
     }
 }
 
 /// A variable is a text, whatever it looks like, unless its key wants something else.
 fn typed(wanted: Option<&Item>, value: &str, origin: &Origin) -> Item {
     let text = |text: &str| Item::Text(text.to_owned());
+    let number = value.parse::<u64>();
     match (wanted, value) {
         // A list of sections has no form in one variable: each of its keys has its own.
         (Some(Item::List(list)), _) if list.iter().all(|node| !matches!(node.item, Item::Table(_))) => {
@@ -172,6 +215,7 @@ fn typed(wanted: Option<&Item>, value: &str, origin: &Origin) -> Item {
         }
         (Some(Item::Bool(_)), "true") => Item::Bool(true),
         (Some(Item::Bool(_)), "false") => Item::Bool(false),
+        (Some(Item::Number(_)), _) => number.map_or_else(|_| text(value), |n| Item::Number(n.to_string())),
         _ => text(value),
     }
 }

@@ -51,3 +51,13 @@ impl Problems {
         self.0
     }
 }
+
+/// Problems with a head, for people; each on its line.
+pub fn told(problems: &[Problem]) -> String {
+    let head = match problems.len() {
+        1 => "the configuration has a problem:".to_owned(),
+        count => format!("the configuration has {count} problems:"),
+    };
+    let lines: Vec<String> = problems.iter().map(Problem::to_string).collect();
+    format!("{head}\n{}", lines.join("\n"))
+}

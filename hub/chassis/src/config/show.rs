@@ -4,23 +4,25 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
+use super::Loaded;
 use super::document::{Item, Node, Table};
-use super::{Loaded, Origin};
 
-/// The configuration in force as TOML; with `origins`, each key has the place it came from behind it.
-pub fn show_toml(loaded: &Loaded, origins: bool) -> String {
-    let mut text = String::new();
-    if let Item::Table(root) = &loaded.tree.item {
-        section(&mut text, "", root, origins);
+impl<C> Loaded<C> {
+    /// The configuration in force as TOML; with `origins`, each key has the place it came from behind it.
+    pub fn show_toml(&self, origins: bool) -> String {
+        let mut text = String::new();
+        if let Item::Table(root) = &self.tree.item {
+            section(&mut text, "", root, origins);
+        }
+        text
     }
-    text
-}
 
-/// The same as JSON: dotted key, value and origin of each.
-pub fn show_json(loaded: &Loaded) -> Value {
-    let mut keys = Vec::new();
-    entries(&mut keys, "", &loaded.tree);
-    json!({ "keys": keys })
+    /// The same as JSON: dotted key, value and origin of each.
+    pub fn show_json(&self) -> Value {
+        let mut keys = Vec::new();
+        entries(&mut keys, "", &self.tree);
+        json!({ "keys": keys })
+    }
 }
 
 /// Plain keys first: in TOML everything after a header belongs to it.
@@ -28,7 +30,7 @@ fn section(text: &mut String, path: &str, table: &Table, origins: bool) {
     let is_section = |node: &Node| match &node.item {
         Item::Table(_) => true,
         Item::List(list) => list.iter().any(|node| matches!(node.item, Item::Table(_))),
-        Item::Text(_) | Item::Bool(_) | Item::Other { .. } => false,
+        Item::Text(_) | Item::Bool(_) | Item::Number(_) | Item::Other { .. } => false,
     };
     let plain: Vec<_> = table.iter().filter(|(_, (_, node))| !is_section(node)).collect();
     for (name, (_, node)) in plain {
@@ -54,7 +56,7 @@ fn section(text: &mut String, path: &str, table: &Table, origins: bool) {
                     }
                 }
             }
-            Item::Text(_) | Item::Bool(_) | Item::Other { .. } => {}
+            Item::Text(_) | Item::Bool(_) | Item::Number(_) | Item::Other { .. } => {}
         }
     }
 }
@@ -68,7 +70,7 @@ fn literal(item: &Item) -> String {
         // A JSON string is a TOML basic string: same quotes, same escapes.
         Item::Text(text) => Value::from(text.as_str()).to_string(),
         Item::Bool(bool) => bool.to_string(),
-        Item::Other { text, .. } => text.clone(),
+        Item::Number(text) | Item::Other { text, .. } => text.clone(),
         Item::List(list) => {
             let items: Vec<String> = list.iter().map(|node| literal(&node.item)).collect();
             format!("[{}]", items.join(", "))
@@ -90,11 +92,11 @@ fn entries(keys: &mut Vec<Value>, path: &str, node: &Node) {
                 entries(keys, &below(&at.to_string()), node);
             }
         }
-        item @ (Item::Text(_) | Item::Bool(_) | Item::Other { .. } | Item::List(_)) => {
+        item @ (Item::Text(_) | Item::Bool(_) | Item::Number(_) | Item::Other { .. } | Item::List(_)) => {
             let mut entry = Map::new();
             entry.insert("key".into(), path.into());
             entry.insert("value".into(), json_of(item));
-            entry.insert("origin".into(), origin_of(&node.origin).into());
+            entry.insert("origin".into(), node.origin.to_string().into());
             keys.push(Value::Object(entry));
         }
     }
@@ -104,11 +106,9 @@ fn json_of(item: &Item) -> Value {
     match item {
         Item::Text(text) | Item::Other { text, .. } => text.as_str().into(),
         Item::Bool(bool) => (*bool).into(),
+        // Numbers that are in force have been read, so they fit.
+        Item::Number(text) => text.parse::<u64>().map_or_else(|_| text.as_str().into(), Value::from),
         Item::List(list) => list.iter().map(|node| json_of(&node.item)).collect(),
         Item::Table(_) => Value::Null,
     }
-}
-
-fn origin_of(origin: &Origin) -> String {
-    origin.to_string()
 }

@@ -20,7 +20,7 @@ const SIZE_UNITS: [(&str, u64); 9] = [
 ];
 
 const DURATION_UNITS_MS: [(&str, u64); 5] =
-    [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+    [("ms", 1), ("s", 1_000), ("min", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
 impl ByteSize {
     /// A size in bytes.
@@ -56,7 +56,7 @@ impl fmt::Display for ByteSize {
 
 /// Reads a whole number and a unit, such as `30s`; the error is a sentence for a person.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let example = "write a whole number and a unit, such as \"30s\" or \"15m\"";
+    let example = "write a whole number and a unit, such as \"30s\" or \"15min\"";
     parse_with_units(text, &DURATION_UNITS_MS, example).map(Duration::from_millis)
 }
 
@@ -132,8 +132,17 @@ mod tests {
     #[test]
     fn durations_have_units() {
         assert_eq!(parse_duration("30s"), Ok(Duration::from_secs(30)));
-        assert_eq!(parse_duration("15m"), Ok(Duration::from_secs(900)));
-        assert!(parse_duration("30").unwrap_err().contains("has no unit"));
+        assert_eq!(parse_duration("15min"), Ok(Duration::from_secs(900)));
+        assert_eq!(parse_duration("250 ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(parse_duration("2d"), Ok(Duration::from_secs(172_800)));
+        let check = |text: &str, expected: &str| {
+            let message = parse_duration(text).unwrap_err();
+            assert!(message.contains(expected), "{message}");
+        };
+        check("30", "has no unit");
+        check("15m", "\"m\" is not a known unit (ms, s, min, h, d)");
+        check("1.5h", "write 90min");
+        check("0.5ms", "not a known unit");
     }
 
     #[test]
