@@ -2,3 +2,8 @@
 //! own stay with it.
 
 pub mod config;
+pub mod metrics;
+pub mod number_text;
+pub mod signals;
+pub mod supervisor;
+pub mod time_text;

@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-
-use crate::time_text::parse_utc;
+use hub_chassis::time_text::parse_utc;
 
 /// The site daemon: MQTT broker, telemetry log and local API.
 #[derive(Debug, Parser)]

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use hub_chassis::number_text::thousands;
 use serde::{Deserialize, Serialize};
 
 use super::args::{DataCommand, ExportArgs, ExportFormat, StatusArgs};
@@ -12,7 +13,7 @@ use super::config::socket;
 use super::events;
 use super::failure::Failure;
 use super::output;
-use super::table::{Table, thousands};
+use super::table::Table;
 use crate::web::ClassView;
 
 /// Gaps are fetched in pages of this many.

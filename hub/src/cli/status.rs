@@ -1,15 +1,17 @@
 //! `status`: the hub on one screen. The path strip is the one of the pages.
 
 use std::fmt::Write as _;
+use std::time::Duration;
+
+use hub_chassis::config::ByteSize;
+use hub_chassis::number_text::{counted, duration, thousands};
 
 use super::args::StatusArgs;
 use super::client::Client;
 use super::config::socket;
 use super::failure::Failure;
 use super::output;
-use super::table::{counted, thousands};
 use crate::web::Status;
-use hub_chassis::config::ByteSize;
 
 /// Asks the hub and prints what it says.
 pub(super) fn status(args: &StatusArgs) -> Result<(), Failure> {
@@ -32,7 +34,7 @@ fn render(status: &Status) -> String {
             "up",
             format!(
                 "{}{}",
-                duration(status.uptime_s),
+                duration(Duration::from_secs(status.uptime_s)),
                 if status.started_clean { "" } else { ", after a run that did not end in order" }
             ),
         ),
@@ -138,16 +140,6 @@ fn refused(status: &Status) -> String {
                 thousands(count)
             )
         }
-    }
-}
-
-fn duration(seconds: u64) -> String {
-    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds} s"),
-        (0, 0, minutes) => format!("{minutes} min"),
-        (0, hours, minutes) => format!("{hours} h {minutes} min"),
-        (days, hours, _) => format!("{days} d {hours} h"),
     }
 }
 

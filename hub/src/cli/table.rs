@@ -1,7 +1,5 @@
 //! Aligned columns for people.
 
-pub(super) use crate::number_text::thousands;
-
 /// Columns of text. Numbers belong to the right.
 #[derive(Debug)]
 pub(super) struct Table {
@@ -48,13 +46,10 @@ impl Table {
     }
 }
 
-/// `1 record`, `2,000 records`.
-pub(super) fn counted(number: u64, one: &str, many: &str) -> String {
-    format!("{} {}", thousands(number), if number == 1 { one } else { many })
-}
-
 #[cfg(test)]
 mod tests {
+    use hub_chassis::number_text::thousands;
+
     use super::*;
 
     #[test]
@@ -63,13 +58,5 @@ mod tests {
         table.row(vec!["telemetry".into(), thousands(1_234_567)]);
         table.row(vec!["alarm".into(), thousands(0)]);
         assert_eq!(table.render(), "class         stored\ntelemetry  1,234,567\nalarm              0\n");
-    }
-
-    #[test]
-    fn one_is_not_many() {
-        let check = |number: u64, expected: &str| assert_eq!(counted(number, "record", "records"), expected);
-        check(0, "0 records");
-        check(1, "1 record");
-        check(1_000, "1,000 records");
     }
 }

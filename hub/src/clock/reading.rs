@@ -153,6 +153,6 @@ mod tests {
 
     #[test]
     fn the_earliest_plausible_time_is_what_it_says() {
-        assert_eq!(crate::time_text::format_utc(EARLIEST_PLAUSIBLE), "2026-11-01T00:00:00.000Z");
+        assert_eq!(hub_chassis::time_text::format_utc(EARLIEST_PLAUSIBLE), "2026-11-01T00:00:00.000Z");
     }
 }

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use hub_chassis::supervisor::{Supervisor, stopped};
 use hub_model::ClockQuality;
 use hub_store::{Append, Definition, LogHandle, Urgency};
 use tracing::{info, warn};
 
 use crate::clock::{Clock, ClockWatcher};
 use crate::intake::SharedRegistry;
-use crate::supervisor::{Supervisor, stopped};
 
 /// Steps are noticed within this; stamps in between are off by the step.
 const OBSERVE_EVERY: Duration = Duration::from_secs(10);

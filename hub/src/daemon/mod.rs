@@ -13,7 +13,8 @@ use std::future::pending;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use hub_chassis::signals::Signals;
+use hub_chassis::supervisor::Ended;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info, warn};
 
@@ -21,7 +22,6 @@ pub use start::StartError;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::supervisor::Ended;
 use start::Parts;
 
 /// From the wish to stop to the end, whatever hangs. Below what systemd and tests wait, above a slow disk's fsync.
@@ -72,27 +72,6 @@ pub fn run(config: Config) -> Result<ExitCode, StartError> {
     });
     runtime.shutdown_timeout(LINGER);
     code
-}
-
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Signals> {
-        Ok(Signals {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-        }
-    }
 }
 
 struct Daemon {

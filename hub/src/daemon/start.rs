@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use hub_chassis::metrics::{MetricKind, MetricRow, float};
+use hub_chassis::supervisor::{Ended, Rule, Supervisor};
 use hub_model::{ClockQuality, HubId, Ulid, UtcMs};
 use hub_store::{LogConfig, LogHandle, OpenContext, OpenError, Reader, Recovery, SampleClass, SampleQuery};
 use southbound::mqtt::{Broker, BrokerHandle, ListenerConfig, MqttConfig, MqttLimits, Surroundings};
@@ -16,10 +18,9 @@ use tracing::{info, warn};
 use super::{clock_task, files};
 use crate::clock::{Clock, EARLIEST_PLAUSIBLE};
 use crate::config::{Config, StorageConfig};
+use crate::driver_tasks::DriverTasks;
 use crate::intake::{INBOX_MESSAGES, Intake, Limits, Registry, SharedRegistry};
-use crate::metrics::{MetricKind, MetricRow, float};
 use crate::socket::{self, SocketFile};
-use crate::supervisor::{Ended, Rule, Supervisor};
 use crate::web::{Acceptor, Api, Facts, Listener, Surface, router, serve};
 
 /// Ended sessions on their way to the log. Full delays the end of further sessions, and nothing else.
@@ -144,7 +145,7 @@ async fn wire(
             forgetting.forget_session(incarnation);
         }
     });
-    let tasks = Arc::new(supervisor.clone());
+    let tasks = Arc::new(DriverTasks(supervisor.clone()));
     let around = Surroundings { ingest, forgotten, clock: Arc::new(clock), tasks };
     let broker = Broker::start(mqtt_config(&config), around).await?;
     // After the last thing that can fail: an intake without drivers ends, and its end would be told as a fault.
@@ -395,7 +396,7 @@ mod tests {
             tokio::task::yield_now().await;
         }
         let tasks = parts.supervisor.task_names();
-        for name in crate::supervisor::DRIVER_TASKS {
+        for name in crate::driver_tasks::DRIVER_TASKS {
             assert!(tasks.contains(&name), "{name} is not among {tasks:?}");
         }
         let broker = parts.broker.clone();

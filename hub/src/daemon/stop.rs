@@ -3,20 +3,17 @@
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use hub_chassis::supervisor::Rule;
 use tokio::sync::oneshot;
 use tracing::{error, info};
 
 use super::start::Parts;
-use crate::supervisor::{Rule, Supervisor};
 
 /// Clients have this long for their last acknowledgements; the rest of the deadline is the log's.
 const DRAIN_MAX: Duration = Duration::from_secs(4);
 
 /// How long the other tasks may take to see the stop signal.
 const TASKS_MAX: Duration = Duration::from_secs(3);
-
-/// How often the remaining tasks are counted.
-const TASKS_POLL: Duration = Duration::from_millis(5);
 
 /// Begins the stop; the answer says whether all phases went well.
 pub(super) fn begin(parts: Parts) -> oneshot::Receiver<bool> {
@@ -43,7 +40,11 @@ async fn stop(parts: Parts) -> bool {
     }
     info!("phase 2 of 3: ending the other tasks");
     parts.supervisor.stop();
-    tasks_ended(&parts.supervisor).await;
+    // This task is one of them.
+    let left = parts.supervisor.wait_for_ends(1, TASKS_MAX).await;
+    if left > 0 {
+        info!(tasks = left, "tasks are left behind");
+    }
     info!("phase 3 of 3: closing the telemetry log");
     let log = parts.log;
     let closed = tokio::task::spawn_blocking(move || log.close()).await;
@@ -58,17 +59,5 @@ async fn stop(parts: Parts) -> bool {
             error!(%error, "closing the telemetry log failed");
             false
         }
-    }
-}
-
-/// Waits until this task is the only one left.
-async fn tasks_ended(supervisor: &Supervisor) {
-    let all_ended = async {
-        while supervisor.running() > 1 {
-            tokio::time::sleep(TASKS_POLL).await;
-        }
-    };
-    if tokio::time::timeout(TASKS_MAX, all_ended).await.is_err() {
-        info!(tasks = supervisor.running() - 1, "tasks are left behind");
     }
 }

@@ -6,6 +6,7 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
+use hub_chassis::supervisor::stopped;
 use hub_model::{DeviceName, UtcMs};
 use hub_store::{Append, AppendError, Definition, LogHandle, Receipt, RefusedAppend};
 use southbound::ingest::{DevicePublish, Stored};
@@ -15,7 +16,6 @@ use tracing::{error, warn};
 use super::refusal::{Refusal, Told};
 use super::registry::{Accepted, Entropy, Plan, Registry};
 use crate::clock::Clock;
-use crate::supervisor::stopped;
 
 /// Messages between drivers and intake. A commit takes some milliseconds, so a few hundred keep the disk busy; more
 /// would only be memory. When it is full, drivers wait, and so do their acknowledgements.

@@ -4,6 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use hub_chassis::config::ByteSize;
+use hub_chassis::metrics::MetricRow;
+use hub_chassis::supervisor::Supervisor;
+use hub_chassis::time_text::format_utc;
 use hub_model::{BootStamp, Stamp};
 use hub_store::{LogHandle, Reader};
 use tokio::sync::Semaphore;
@@ -12,10 +16,6 @@ use super::guard::Surface;
 use super::problem::Problem;
 use crate::clock::Clock;
 use crate::intake::SharedRegistry;
-use crate::metrics::MetricRow;
-use crate::supervisor::Supervisor;
-use crate::time_text::format_utc;
-use hub_chassis::config::ByteSize;
 
 /// Exports at once: each holds a blocking thread and reads the disk.
 const EXPORTS_MAX: usize = 2;

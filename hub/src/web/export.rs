@@ -11,6 +11,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use hub_chassis::time_text::format_utc;
 use hub_model::{SeriesId, Value};
 use hub_store::{Catalog, ReadError, Reader, Reading, SampleClass, SampleQuery};
 use hyper::body::Frame;
@@ -23,7 +24,6 @@ use super::params::{Params, device, span};
 use super::problem::Problem;
 use super::readings::{received_time, sample_class};
 use super::value_text::{JsonValue, csv_text, csv_value};
-use crate::time_text::format_utc;
 
 /// Pieces of the answer are about this large.
 const CHUNK_BYTES: usize = 64 * 1024;

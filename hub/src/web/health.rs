@@ -6,12 +6,12 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use hub_chassis::metrics::{MEDIA_TYPE, MetricRow, float, process, render};
 use serde_json::json;
 
 use super::api::Api;
 use super::problem::Problem;
 use crate::intake::Refusal;
-use crate::metrics::{MetricKind, MetricRow, float, render};
 
 /// 200 while the hub does its work: log and broker run.
 pub(super) async fn healthz(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
@@ -25,7 +25,7 @@ pub(super) async fn healthz(State(api): State<Arc<Api>>) -> Result<Response, Pro
 
 /// Every number, in Prometheus text.
 pub(super) async fn metrics(State(api): State<Arc<Api>>) -> Response {
-    let mut rows = process(&api);
+    let mut rows = process(env!("CARGO_PKG_VERSION"), api.clock.uptime(), api.clock.cpu_time());
     rows.extend(intake(&api));
     rows.extend(log(&api));
     rows.extend(api.counts.metrics());
@@ -33,7 +33,7 @@ pub(super) async fn metrics(State(api): State<Arc<Api>>) -> Response {
     for source in &api.metric_sources {
         rows.extend(source());
     }
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], render(&rows)).into_response()
+    ([(header::CONTENT_TYPE, MEDIA_TYPE)], render(&rows)).into_response()
 }
 
 impl Api {
@@ -54,43 +54,6 @@ fn blocked(since_ms: u64, now_ms: u64) -> Option<String> {
         let seconds = now_ms.saturating_sub(since_ms) / 1000;
         format!("nothing can be stored for {seconds} s, the disk is full or fails; acknowledgements are withheld, nothing acknowledged is lost")
     })
-}
-
-fn process(api: &Api) -> Vec<MetricRow> {
-    let version = MetricRow::gauge("relais_build_info", "The version that runs; always 1.", 1)
-        .label("version", env!("CARGO_PKG_VERSION"));
-    let gauge = |name: &str, help, value| MetricRow {
-        name: name.into(),
-        help,
-        kind: MetricKind::Gauge,
-        labels: Vec::new(),
-        value,
-    };
-    let mut cpu = gauge(
-        "relais_process_cpu_seconds_total",
-        "Processor time used, by user and kernel.",
-        api.clock.cpu_time().as_secs_f64(),
-    );
-    cpu.kind = MetricKind::Counter;
-    vec![
-        version,
-        gauge("relais_process_uptime_seconds", "Time since start.", api.clock.uptime().as_secs_f64()),
-        cpu,
-        MetricRow::gauge("relais_process_resident_bytes", "Memory in RAM.", resident_bytes()),
-        MetricRow::gauge("relais_process_open_files", "Open file descriptors.", open_files()),
-    ]
-}
-
-/// 0 where /proc is missing.
-fn resident_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|rest| rest.trim().strip_suffix(" kB")).and_then(|kib| kib.trim().parse().ok());
-    kib.unwrap_or(0_u64) * 1024
-}
-
-fn open_files() -> u64 {
-    std::fs::read_dir("/proc/self/fd").map_or(0, |entries| u64::try_from(entries.count()).unwrap_or(u64::MAX))
 }
 
 fn intake(api: &Api) -> Vec<MetricRow> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use hub_chassis::time_text::format_utc;
 use hub_model::{BootClock, Gap, UtcMs};
 use serde::Serialize;
 
@@ -12,7 +13,6 @@ use super::api::Api;
 use super::params::{PageParams, Params, token};
 use super::problem::Problem;
 use super::status::{ClassView, class_view};
-use crate::time_text::format_utc;
 
 #[derive(Serialize)]
 struct LedgerView {

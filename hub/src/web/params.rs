@@ -3,12 +3,12 @@
 use axum::extract::{FromRequestParts, Query};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
+use hub_chassis::time_text::parse_utc;
 use hub_model::{Device, DeviceId, UtcMs};
 use hub_store::Catalog;
 use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
-use crate::time_text::parse_utc;
 
 /// A list without `page_size` has this many.
 pub(super) const PAGE_SIZE_DEFAULT: usize = 100;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use hub_chassis::time_text::format_utc;
 use hub_model::{MetricName, Series, SeriesId, Stamp, UtcMs};
 use hub_store::{Catalog, ReadError, Reader, Reading, SampleClass, SampleQuery};
 use serde::{Deserialize, Serialize};
@@ -16,7 +17,6 @@ use super::ledger::{GapView, gap_view};
 use super::params::{device, size_within, span, token};
 use super::problem::Problem;
 use super::value_text::JsonValue;
-use crate::time_text::format_utc;
 
 /// Rows without `limit`.
 const LIMIT_DEFAULT: usize = 1_000;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use hub_chassis::supervisor::{Rule, Supervisor, stopped};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -16,7 +17,6 @@ use tracing::{debug, warn};
 use super::api::Api;
 use super::guard::Surface;
 use super::stall::StallGuard;
-use crate::supervisor::{Rule, Supervisor, stopped};
 
 /// Connections at once per surface: some browsers, a scraper, and room for a hundred that stall. Further ones wait to
 /// be accepted.

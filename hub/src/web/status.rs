@@ -6,14 +6,14 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use hub_chassis::metrics::MetricRow;
+use hub_chassis::number_text::thousands;
+use hub_chassis::time_text::format_utc;
 use hub_model::{BootStamp, Gap, GapCause};
 use serde::{Deserialize, Serialize};
 
 use super::api::{Api, Listener, view_boot};
 use super::problem::Problem;
-use crate::metrics::MetricRow;
-use crate::number_text::thousands;
-use crate::time_text::format_utc;
 
 /// A device heard within this span counts as heard of late. Devices have no expected interval yet.
 const RECENT: Duration = Duration::from_secs(300);

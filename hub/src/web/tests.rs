@@ -6,6 +6,8 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::{Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
+use hub_chassis::config::ByteSize;
+use hub_chassis::supervisor::Supervisor;
 use hub_model::{HubId, Severity, Ulid, UtcMs, Value};
 use hub_store::{LogConfig, OpenContext};
 use serde_json::Value as Json;
@@ -16,8 +18,6 @@ use tower::ServiceExt;
 use super::{Api, Facts, Surface, router};
 use crate::clock::{Clock, EARLIEST_PLAUSIBLE};
 use crate::intake::{Limits, Registry, SharedRegistry};
-use crate::supervisor::Supervisor;
-use hub_chassis::config::ByteSize;
 
 struct Site {
     api: Arc<Api>,

@@ -1,7 +1,11 @@
-//! Numbers about the hub itself, in Prometheus text.
+//! Numbers about the daemon itself, in Prometheus text.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::Duration;
+
+/// The media type of [`render`]'s text.
+pub const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Whether a number only grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,12 +64,34 @@ impl MetricRow {
         }
     }
 
+    /// The same with another value: a fraction.
+    #[must_use]
+    pub fn with_value(mut self, value: f64) -> MetricRow {
+        self.value = value;
+        self
+    }
+
     /// The same with a label.
     #[must_use]
     pub fn label(mut self, name: &'static str, value: impl Into<String>) -> MetricRow {
         self.labels.push((name, value.into()));
         self
     }
+}
+
+/// What every process has: version, time since start, processor time, memory, files.
+pub fn process(version: &str, uptime: Duration, cpu_time: Duration) -> Vec<MetricRow> {
+    let cpu =
+        MetricRow::counter("relais_process_cpu_seconds_total", "Processor time used, by user and kernel.", 0);
+    vec![
+        MetricRow::gauge("relais_build_info", "The version that runs; always 1.", 1)
+            .label("version", version),
+        MetricRow::gauge("relais_process_uptime_seconds", "Time since start.", 0)
+            .with_value(uptime.as_secs_f64()),
+        cpu.with_value(cpu_time.as_secs_f64()),
+        MetricRow::gauge("relais_process_resident_bytes", "Memory in RAM.", resident_bytes()),
+        MetricRow::gauge("relais_process_open_files", "Open file descriptors.", open_files()),
+    ]
 }
 
 /// A whole number as Prometheus counts: exact up to 2^53.
@@ -98,6 +124,18 @@ pub fn render(rows: &[MetricRow]) -> String {
     text
 }
 
+/// 0 where /proc is missing.
+fn resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|rest| rest.trim().strip_suffix(" kB")).and_then(|kib| kib.trim().parse().ok());
+    kib.unwrap_or(0_u64) * 1024
+}
+
+fn open_files() -> u64 {
+    std::fs::read_dir("/proc/self/fd").map_or(0, |entries| u64::try_from(entries.count()).unwrap_or(u64::MAX))
+}
+
 fn escape(value: &str) -> String {
     value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
@@ -118,5 +156,17 @@ mod tests {
             "# HELP a_bytes Size of a.\n# TYPE a_bytes gauge\na_bytes 3000000000\n\
              # HELP b_total Bs.\n# TYPE b_total counter\nb_total{kind=\"x\\\"y\"} 1\nb_total{kind=\"z\"} 2\n"
         );
+    }
+
+    #[test]
+    fn a_process_tells_its_time_with_fractions() {
+        let text = render(&process("1.2.3", Duration::from_millis(1_500), Duration::from_millis(250)));
+        for line in [
+            "relais_build_info{version=\"1.2.3\"} 1\n",
+            "relais_process_uptime_seconds 1.5\n",
+            "# TYPE relais_process_cpu_seconds_total counter\nrelais_process_cpu_seconds_total 0.25\n",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
     }
 }

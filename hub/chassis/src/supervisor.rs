@@ -1,7 +1,7 @@
 //! Owns every task: its name, its stop signal, and what its end means.
 //!
 //! A panic ends one task, not the process: it is caught, logged and counted. Then the task's rule applies: the end
-//! of a [`Rule::Vital`] one is told to the main loop, which stops the hub in order; a [`Rule::Restart`] one is run
+//! of a [`Rule::Vital`] one is told to the main loop, which stops the daemon in order; a [`Rule::Restart`] one is run
 //! again, later each time.
 
 use std::collections::BTreeMap;
@@ -13,7 +13,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use southbound::tasks::{BoxedTask, Spawn};
 use tokio::sync::{mpsc, watch};
 use tracing::{error, warn};
 
@@ -26,20 +25,23 @@ const RESTART_DELAY_MIN: Duration = Duration::from_millis(500);
 /// A broken task is tried this often at least.
 const RESTART_DELAY_MAX: Duration = Duration::from_secs(60);
 
-/// Ends of vital tasks wait here for the main loop; the first one already stops the hub, so later ones may be lost.
+/// Ends of vital tasks wait here for the main loop; the first one already stops the daemon, so later ones may be lost.
 const ENDED_QUEUE: usize = 8;
 
-/// The broker's tasks that are there as long as it is. Its connections come and go.
-pub const DRIVER_TASKS: [&str; 3] = ["mqtt-fanout", "mqtt-listener", "mqtt-sessions"];
+/// How often the remaining tasks are counted while a stop waits for them.
+const ENDED_POLL: Duration = Duration::from_millis(5);
+
+/// A task, ready to be run.
+pub type BoxedTask = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What the end of a task means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
-    /// The hub cannot do its work without it: stop in order.
+    /// The daemon cannot do its work without it: stop in order.
     Vital,
     /// Run it again.
     Restart,
-    /// The hub still stores what comes in without it, but does not do all of its work: [`Supervisor::missing`] says so.
+    /// The daemon still does what matters most without it, but not all of its work: [`Supervisor::missing`] says so.
     Standing,
     /// It comes and goes, such as a connection.
     Passing,
@@ -102,7 +104,7 @@ impl Supervisor {
         self.shared.stop.subscribe()
     }
 
-    /// From now on the end of a vital task is no news: the hub stops, and tasks end as their work does.
+    /// From now on the end of a vital task is no news: the daemon stops, and tasks end as their work does.
     pub fn expect_ends(&self) {
         self.shared.ends_expected.store(true, Ordering::Release);
     }
@@ -155,15 +157,26 @@ impl Supervisor {
         *self.shared.missing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Every task there ever was.
-    #[cfg(test)]
-    pub(crate) fn task_names(&self) -> Vec<&'static str> {
+    /// The names of all tasks there ever were.
+    pub fn task_names(&self) -> Vec<&'static str> {
         self.shared.counts.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
     }
 
     /// How many tasks have not ended yet.
     pub fn running(&self) -> usize {
         self.shared.running.load(Ordering::Acquire)
+    }
+
+    /// Waits until no more than `left` tasks run, for `wait_max` at most; says how many run beyond these.
+    pub async fn wait_for_ends(&self, left: usize, wait_max: Duration) -> usize {
+        let ended = async {
+            while self.running() > left {
+                tokio::time::sleep(ENDED_POLL).await;
+            }
+        };
+        // What is left is told by its number.
+        let _in_time = tokio::time::timeout(wait_max, ended).await;
+        self.running().saturating_sub(left)
     }
 
     /// Restarts and panics by task.
@@ -199,12 +212,12 @@ impl Supervisor {
     fn ended(&self, name: &'static str, rule: Rule) {
         match rule {
             Rule::Vital => {
-                error!(task = name, "a task the hub cannot do without has ended");
-                // Full means the hub is stopping already.
+                error!(task = name, "a task this daemon cannot do without has ended");
+                // Full means the daemon is stopping already.
                 let _ = self.shared.ended.try_send(Ended { name });
             }
             Rule::Standing => {
-                error!(task = name, "a task has ended that should not: restart the hub, and report this");
+                error!(task = name, "a task has ended that should not: restart the daemon, and report this");
                 *self.shared.missing.lock().unwrap_or_else(PoisonError::into_inner) = Some(name);
             }
             Rule::Restart | Rule::Passing => {}
@@ -222,14 +235,6 @@ impl Supervisor {
     fn count(&self, name: &'static str, change: impl FnOnce(&mut Counts)) {
         let mut counts = self.shared.counts.lock().unwrap_or_else(PoisonError::into_inner);
         change(counts.entry(name).or_default());
-    }
-}
-
-impl Spawn for Supervisor {
-    /// Southbound's tasks come and go (connections) or stand as long as the broker.
-    fn spawn(&self, name: &'static str, task: BoxedTask) {
-        let rule = if DRIVER_TASKS.contains(&name) { Rule::Standing } else { Rule::Passing };
-        Supervisor::spawn(self, name, rule, task);
     }
 }
 
@@ -269,13 +274,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_standing_task_is_missed_unless_its_end_was_expected() {
-        for (expected, missing) in [(false, Some("mqtt-fanout")), (true, None)] {
+        for (expected, missing) in [(false, Some("standing")), (true, None)] {
             let (supervisor, _ended) = Supervisor::new(tokio::runtime::Handle::current());
             if expected {
                 supervisor.stop();
             }
-            Spawn::spawn(&supervisor, "mqtt-connection", Box::pin(async {}));
-            Spawn::spawn(&supervisor, "mqtt-fanout", Box::pin(async { panic!("on purpose") }));
+            supervisor.spawn("passing", Rule::Passing, async {});
+            supervisor.spawn("standing", Rule::Standing, async { panic!("on purpose") });
             while supervisor.running() > 0 {
                 tokio::task::yield_now().await;
             }
@@ -301,5 +306,17 @@ mod tests {
         while supervisor.running() > 0 {
             tokio::task::yield_now().await;
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_waits_for_those_that_end_and_counts_the_others() {
+        let (supervisor, _ended) = Supervisor::new(tokio::runtime::Handle::current());
+        let mut stop = supervisor.stop_signal();
+        supervisor.spawn("obeys", Rule::Vital, async move { stopped(&mut stop).await });
+        supervisor.spawn("does not", Rule::Passing, std::future::pending());
+        supervisor.stop();
+        assert_eq!(supervisor.wait_for_ends(1, Duration::from_secs(3)).await, 0);
+        assert_eq!(supervisor.wait_for_ends(0, Duration::from_secs(3)).await, 1);
+        assert_eq!(supervisor.task_names(), ["does not", "obeys"]);
     }
 }
