@@ -2,8 +2,10 @@
 //! own stay with it.
 
 pub mod config;
+pub mod http;
 pub mod metrics;
 pub mod number_text;
 pub mod signals;
 pub mod supervisor;
 pub mod time_text;
+pub mod value_text;

@@ -1,9 +1,8 @@
 //! File descriptors: how many there may be, and how many of them MQTT gets.
 
+use hub_chassis::http::CONNECTIONS_MAX;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::{debug, warn};
-
-use crate::web::CONNECTIONS_MAX;
 
 /// What is not for MQTT: both HTTP surfaces, and 64 for the log's files, listeners, the runtime and folders being read.
 const RESERVE: usize = 2 * CONNECTIONS_MAX + 64;

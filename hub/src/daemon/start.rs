@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use hub_chassis::http::{Acceptor, Server, ServerLimits};
 use hub_chassis::metrics::{MetricKind, MetricRow, float};
 use hub_chassis::supervisor::{Ended, Rule, Supervisor};
 use hub_model::{ClockQuality, HubId, Ulid, UtcMs};
@@ -21,7 +22,7 @@ use crate::config::{Config, StorageConfig};
 use crate::driver_tasks::DriverTasks;
 use crate::intake::{INBOX_MESSAGES, Intake, Limits, Registry, SharedRegistry};
 use crate::socket::{self, SocketFile};
-use crate::web::{Acceptor, Api, Facts, Listener, Surface, router, serve};
+use crate::web::{Api, Facts, Listener, Surface, router};
 
 /// Ended sessions on their way to the log. Full delays the end of further sessions, and nothing else.
 const FORGOTTEN_QUEUE: usize = 64;
@@ -161,8 +162,8 @@ async fn wire(
     let watched = supervisor.clone();
     api.health_sources.push(Arc::new(move || broker_trouble(&health, &watched)));
     let api = Arc::new(api);
-    spawn_api("web", Acceptor::Tcp(web), Surface::Web, &api, &supervisor);
-    spawn_api("socket", Acceptor::Unix(local), Surface::Socket, &api, &supervisor);
+    spawn_api(web, Surface::Web, &api, &supervisor);
+    spawn_api(local, Surface::Socket, &api, &supervisor);
     spawn_clock(clock, registry, log.clone(), &supervisor);
 
     tell_listening(&config, web_address);
@@ -291,17 +292,17 @@ fn facts(config: &Config, recovery: &Recovery, listeners: Vec<Listener>) -> Fact
     }
 }
 
-fn spawn_api(
-    name: &'static str,
-    acceptor: Acceptor,
-    surface: Surface,
-    api: &Arc<Api>,
-    supervisor: &Supervisor,
-) {
-    let router = router(api.clone(), surface);
-    let (acceptor, api, owner) = (Arc::new(acceptor), api.clone(), supervisor.clone());
-    supervisor
-        .spawn_restarting(name, move || serve(acceptor.clone(), router.clone(), api.clone(), owner.clone()));
+fn spawn_api<A: Acceptor>(acceptor: A, surface: Surface, api: &Arc<Api>, supervisor: &Supervisor) {
+    let server = Arc::new(Server {
+        name: surface.name(),
+        connection_task: surface.connection_task(),
+        acceptor,
+        router: router(api.clone(), surface),
+        limits: ServerLimits::default(),
+        counts: api.clone(),
+    });
+    let owner = supervisor.clone();
+    supervisor.spawn_restarting(surface.name(), move || server.clone().serve(owner.clone()));
 }
 
 fn spawn_clock(clock: Clock, registry: SharedRegistry, log: LogHandle, supervisor: &Supervisor) {

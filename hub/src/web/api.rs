@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use axum::http::StatusCode;
 use hub_chassis::config::ByteSize;
+use hub_chassis::http::{AnswerCounts, ConnectionCounts, Problem, RequestIds};
 use hub_chassis::metrics::MetricRow;
 use hub_chassis::supervisor::Supervisor;
 use hub_chassis::time_text::format_utc;
@@ -13,7 +15,7 @@ use hub_store::{LogHandle, Reader};
 use tokio::sync::Semaphore;
 
 use super::guard::Surface;
-use super::problem::Problem;
+use super::problem::internal;
 use crate::clock::Clock;
 use crate::intake::SharedRegistry;
 
@@ -49,6 +51,7 @@ pub struct Api {
     pub health_sources: Vec<HealthSource>,
     /// Counts of the API itself.
     pub counts: WebCounts,
+    pub(super) request_ids: RequestIds,
     pub(super) exports: Arc<Semaphore>,
     pub(super) queries: Arc<Semaphore>,
 }
@@ -83,26 +86,21 @@ pub struct Listener {
     pub address: String,
 }
 
-/// Requests, by surface and class of status.
+/// What came in, by surface.
 #[derive(Debug, Default)]
 pub struct WebCounts {
-    by_class: [[AtomicU64; 5]; 2],
+    answers: [AnswerCounts; 2],
     foreign_hosts: AtomicU64,
     connections: AtomicU64,
 }
 
 impl WebCounts {
-    pub(super) fn answered(&self, surface: Surface, status: u16) {
-        let class = usize::from(status / 100).clamp(1, 5) - 1;
-        self.by_class[surface as usize][class].fetch_add(1, Ordering::Relaxed);
+    pub(super) fn answered(&self, surface: Surface, status: StatusCode) {
+        self.answers[surface as usize].answered(status);
     }
 
     pub(super) fn foreign_host(&self) {
         self.foreign_hosts.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn connected(&self) {
-        self.connections.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn metrics(&self) -> Vec<MetricRow> {
@@ -119,15 +117,16 @@ impl WebCounts {
             ),
         ];
         for surface in [Surface::Web, Surface::Socket] {
-            for (class, count) in
-                ["1xx", "2xx", "3xx", "4xx", "5xx"].iter().zip(&self.by_class[surface as usize])
-            {
-                let name = "relais_web_requests_total";
-                let row = MetricRow::counter(name, "Requests answered.", count.load(Ordering::Relaxed));
-                rows.push(row.label("surface", surface.name()).label("status", *class));
-            }
+            let row = MetricRow::counter("relais_web_requests_total", "Requests answered.", 0);
+            rows.extend(self.answers[surface as usize].rows(&row.label("surface", surface.name())));
         }
         rows
+    }
+}
+
+impl ConnectionCounts for Api {
+    fn accepted(&self) {
+        self.counts.connections.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -142,6 +141,7 @@ impl Api {
     ) -> Api {
         Api {
             facts,
+            request_ids: RequestIds::new(clock.started().mono_ms),
             clock,
             reader: log.reader(),
             log,
@@ -167,19 +167,15 @@ impl Api {
         self: &Arc<Api>,
         read: impl FnOnce(&Api) -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
-        let permit = self
-            .queries
-            .clone()
-            .acquire_owned()
-            .await
-            .map_err(|_| Problem::internal("queries are closed"))?;
+        let permit =
+            self.queries.clone().acquire_owned().await.map_err(|_| internal("queries are closed"))?;
         let api = self.clone();
         let reading = tokio::task::spawn_blocking(move || {
             let result = read(&api);
             drop(permit);
             result
         });
-        reading.await.unwrap_or_else(|_| Err(Problem::internal("reading the log failed unexpectedly")))
+        reading.await.unwrap_or_else(|_| Err(internal("reading the log failed unexpectedly")))
     }
 }
 

@@ -10,14 +10,14 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use hub_chassis::http::{PageParams, Params, Problem, token};
 use hub_model::{BootClock, Class, EventRecord, Stamp};
 use hub_store::{Catalog, ReadError, Reader, Record};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::api::{Api, view_boot, view_stamp};
-use super::params::{PageParams, Params, token};
-use super::problem::Problem;
+use super::problem::unreadable;
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -153,7 +153,7 @@ fn place_of(place: Place, class: Class) -> u64 {
 }
 
 fn end(reader: &Reader) -> Result<Place, Problem> {
-    let ledger = reader.ledger()?;
+    let ledger = reader.ledger().map_err(unreadable)?;
     let next = |class| ledger.classes.iter().find(|ledger| ledger.class == class).map_or(0, |l| l.next);
     Ok(Place { alarm: next(Class::Alarm), event: next(Class::Event) })
 }
@@ -212,7 +212,7 @@ impl<'a> Backwards<'a> {
                     from = from.min(range.from);
                 }
                 Err(ReadError::Damaged { .. }) => break,
-                Err(error @ ReadError::Tables(_)) => return Err(error.into()),
+                Err(error @ ReadError::Tables(_)) => return Err(unreadable(error)),
             }
         }
         self.below = from;

@@ -11,7 +11,9 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use hub_chassis::http::{Params, Problem, span};
 use hub_chassis::time_text::format_utc;
+use hub_chassis::value_text::{JsonValue, csv_text, csv_value};
 use hub_model::{SeriesId, Value};
 use hub_store::{Catalog, ReadError, Reader, Reading, SampleClass, SampleQuery};
 use hyper::body::Frame;
@@ -20,10 +22,8 @@ use tokio::sync::mpsc;
 use tracing::warn;
 
 use super::api::Api;
-use super::params::{Params, device, span};
-use super::problem::Problem;
+use super::params::device;
 use super::readings::{received_time, sample_class};
-use super::value_text::{JsonValue, csv_text, csv_value};
 
 /// Pieces of the answer are about this large.
 const CHUNK_BYTES: usize = 64 * 1024;

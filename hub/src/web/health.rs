@@ -6,11 +6,11 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use hub_chassis::http::Problem;
 use hub_chassis::metrics::{MEDIA_TYPE, MetricRow, float, process, render};
 use serde_json::json;
 
 use super::api::Api;
-use super::problem::Problem;
 use crate::intake::Refusal;
 
 /// 200 while the hub does its work: log and broker run.

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use hub_chassis::http::{PageParams, Params, Problem, token};
 use hub_chassis::time_text::format_utc;
 use hub_model::{BootClock, Gap, UtcMs};
 use serde::Serialize;
 
 use super::api::Api;
-use super::params::{PageParams, Params, token};
-use super::problem::Problem;
+use super::problem::unreadable;
 use super::status::{ClassView, class_view};
 
 #[derive(Serialize)]
@@ -25,7 +25,7 @@ struct LedgerView {
 
 /// The ledger: of each class, where every sequence number went.
 pub(super) async fn ledger(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
-    let ledger = api.read(|api| Ok(api.reader.ledger()?)).await?;
+    let ledger = api.read(|api| api.reader.ledger().map_err(unreadable)).await?;
     let view = LedgerView {
         hub: ledger.hub.to_string(),
         epoch: ledger.epoch.to_string(),
@@ -74,7 +74,7 @@ pub(super) async fn gaps(
     let from: usize = token(page.page_token.as_deref())?.unwrap_or(0);
     let size = page.size()?;
     let list = api.read(move |api| {
-        let gaps = api.reader.gaps()?;
+        let gaps = api.reader.gaps().map_err(unreadable)?;
         let clock = api.reader.catalog();
         let to = from.saturating_add(size);
         Ok(GapList {

@@ -6,15 +6,14 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use hub_chassis::http::{PageParams, Params, Problem, token};
+use hub_chassis::value_text::JsonValue;
 use hub_model::{DeviceId, Series};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::api::{Api, view_boot, view_stamp};
-use super::params::{PageParams, Params, token};
-use super::problem::Problem;
 use super::readings::{self, ReadingParams};
-use super::value_text::JsonValue;
 use crate::intake::{LastValue, Registry};
 
 #[derive(Serialize)]

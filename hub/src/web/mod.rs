@@ -14,12 +14,9 @@ mod lists;
 mod params;
 mod problem;
 mod readings;
-mod server;
-mod stall;
 mod status;
 #[cfg(test)]
 mod tests;
-mod value_text;
 
 use std::sync::Arc;
 
@@ -29,7 +26,6 @@ use axum::routing::get;
 pub use api::{Api, Facts, HealthSource, Listener, MetricSource, WebCounts};
 pub use export::Format;
 pub use guard::Surface;
-pub use server::{Acceptor, CONNECTIONS_MAX, serve};
 pub use status::{ClassView, Status};
 
 /// Every route, behind the guard of one surface.

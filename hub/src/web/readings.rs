@@ -6,7 +6,9 @@ use std::sync::Arc;
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use hub_chassis::http::{Problem, SizeBounds, span, token};
 use hub_chassis::time_text::format_utc;
+use hub_chassis::value_text::JsonValue;
 use hub_model::{MetricName, Series, SeriesId, Stamp, UtcMs};
 use hub_store::{Catalog, ReadError, Reader, Reading, SampleClass, SampleQuery};
 use serde::{Deserialize, Serialize};
@@ -14,15 +16,11 @@ use serde_json::value::RawValue;
 
 use super::api::Api;
 use super::ledger::{GapView, gap_view};
-use super::params::{device, size_within, span, token};
-use super::problem::Problem;
-use super::value_text::JsonValue;
+use super::params::device;
+use super::problem::unreadable;
 
-/// Rows without `limit`.
-const LIMIT_DEFAULT: usize = 1_000;
-
-/// More than this is an export.
-const LIMIT_MAX: usize = 10_000;
+/// Rows in one answer: more than this is an export.
+const LIMIT: SizeBounds = SizeBounds { name: "limit", default: 1_000, max: 10_000 };
 
 /// Gaps named in one answer; a site with more has worse problems, and `/api/v1/gaps` has them all.
 const GAPS_MAX: usize = 1_000;
@@ -125,7 +123,7 @@ impl Asked {
             class: sample_class(params.class.as_deref())?,
             from,
             to,
-            limit: size_within(params.limit.or(params.page_size), "limit", LIMIT_DEFAULT, LIMIT_MAX)?,
+            limit: LIMIT.size(params.limit.or(params.page_size))?,
             from_seq: token(params.page_token.as_deref())?.unwrap_or(0),
         })
     }
@@ -196,7 +194,7 @@ fn read(
                 damaged.push(DamagedView { from: range.from, to: range.to });
                 continue;
             }
-            Err(error @ ReadError::Tables(_)) => return Err(error.into()),
+            Err(error @ ReadError::Tables(_)) => return Err(unreadable(error)),
         };
         if count == asked.limit {
             return Ok(Some(reading.seq));
@@ -211,7 +209,7 @@ fn read(
 
 fn gaps(reader: &Reader, catalog: &Catalog, asked: &Asked) -> Result<Vec<GapView>, Problem> {
     let class = asked.class.class();
-    let gaps = reader.gaps()?;
+    let gaps = reader.gaps().map_err(unreadable)?;
     let views = gaps.iter().filter(|gap| gap.class == class).map(|gap| gap_view(gap, catalog.clock()));
     Ok(views.filter(|gap| gap.touches(asked.from, asked.to)).take(GAPS_MAX).collect())
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use hub_chassis::http::Problem;
 use hub_chassis::metrics::MetricRow;
 use hub_chassis::number_text::thousands;
 use hub_chassis::time_text::format_utc;
@@ -13,7 +14,7 @@ use hub_model::{BootStamp, Gap, GapCause};
 use serde::{Deserialize, Serialize};
 
 use super::api::{Api, Listener, view_boot};
-use super::problem::Problem;
+use super::problem::unreadable;
 
 /// A device heard within this span counts as heard of late. Devices have no expected interval yet.
 const RECENT: Duration = Duration::from_secs(300);
@@ -140,10 +141,10 @@ pub(super) async fn status(State(api): State<Arc<Api>>) -> Result<Response, Prob
 }
 
 fn status_of(api: &Api) -> Result<Status, Problem> {
-    let ledger = api.reader.ledger()?;
+    let ledger = api.reader.ledger().map_err(unreadable)?;
     let ledger: Vec<ClassView> = ledger.classes.iter().map(class_view).collect();
     // Read after the ledger, so that an eviction in between is never told as a loss.
-    let evicted = evicted(&api.reader.gaps()?);
+    let evicted = evicted(&api.reader.gaps().map_err(unreadable)?);
     let storage = storage(api, &ledger, evicted);
     let now = api.clock.now();
     let registry = api.registry.lock();

@@ -11,7 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
 /// A stream whose writes must get somewhere.
-pub(super) struct StallGuard<S> {
+#[derive(Debug)]
+pub struct StallGuard<S> {
     stream: S,
     limit: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
@@ -19,7 +20,7 @@ pub(super) struct StallGuard<S> {
 
 impl<S> StallGuard<S> {
     /// Fails a write of `stream` that makes no progress for `limit`.
-    pub(super) fn new(stream: S, limit: Duration) -> StallGuard<S> {
+    pub fn new(stream: S, limit: Duration) -> StallGuard<S> {
         StallGuard { stream, limit, stalled: None }
     }
 

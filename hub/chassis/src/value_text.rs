@@ -14,7 +14,7 @@ use serde::{Serialize, Serializer};
 
 /// A value in JSON.
 #[derive(Debug)]
-pub(super) struct JsonValue<'a>(pub(super) &'a Value);
+pub struct JsonValue<'a>(pub &'a Value);
 
 impl Serialize for JsonValue<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -40,7 +40,7 @@ fn tagged<S: Serializer>(serializer: S, tag: &'static str, text: &str) -> Result
 }
 
 /// A value as one CSV field, quoted where RFC 4180 asks for it. An empty text is `""`, which differs from nothing.
-pub(super) fn csv_value(value: Option<&Value>) -> Cow<'_, str> {
+pub fn csv_value(value: Option<&Value>) -> Cow<'_, str> {
     match value {
         None => Cow::Borrowed(""),
         Some(Value::F64(v)) if !v.is_finite() => Cow::Owned(format!("{:016x}", v.to_bits())),
@@ -63,7 +63,7 @@ pub(super) fn csv_value(value: Option<&Value>) -> Cow<'_, str> {
 }
 
 /// A text as one CSV field.
-pub(super) fn csv_text(text: &str) -> Cow<'_, str> {
+pub fn csv_text(text: &str) -> Cow<'_, str> {
     if text.contains(['"', ',', '\n', '\r']) {
         Cow::Owned(format!("\"{}\"", text.replace('"', "\"\"")))
     } else {
