@@ -18,6 +18,7 @@ use crate::catalog::Catalog;
 use crate::disk::{Disk, RealDisk};
 use crate::log::{CoreConfig, Log};
 use crate::open::{OpenContext, OpenError, Recovery, open_core};
+use crate::outbox::Outbox;
 use crate::reader::Reader;
 use crate::shared::{Shared, get};
 use crate::writer::{Message, Writer, run_sealer};
@@ -87,14 +88,20 @@ pub struct LogHandle {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
 struct Inner {
     shared: Arc<Shared>,
+    clock: Clock,
     inbox: SyncSender<Message>,
     room: Arc<Semaphore>,
     fatal: watch::Receiver<Option<String>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     commit_bytes_max: usize,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inner").field("epoch", &self.shared.epoch).finish_non_exhaustive()
+    }
 }
 
 /// The promise of an append: resolves after its fsync.
@@ -124,6 +131,14 @@ pub enum CloseError {
     Commit(String),
 }
 
+/// Why not everything was sealed. What was acknowledged is safe all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum SealError {
+    /// The log is closed, or its writer has stopped.
+    #[error("seal: the log has stopped")]
+    Stopped,
+}
+
 impl LogHandle {
     fn start(log: Log, config: CoreConfig, clock: Clock) -> Result<LogHandle, OpenError> {
         let shared = log.shared();
@@ -139,13 +154,15 @@ impl LogHandle {
             })?
         };
         let writer = {
-            let writer = Writer::new(log, plans, clock, fatal_out, Arc::clone(&room));
+            let writer = Writer::new(log, plans, Arc::clone(&clock), fatal_out, Arc::clone(&room));
             let messages: Receiver<Message> = messages;
             spawn("log-writer", move || writer.run(&messages))?
         };
         let threads = Mutex::new(vec![writer, sealer]);
         let commit_bytes_max = config.commit_bytes_max();
-        Ok(LogHandle { inner: Arc::new(Inner { shared, inbox, room, fatal, threads, commit_bytes_max }) })
+        Ok(LogHandle {
+            inner: Arc::new(Inner { shared, clock, inbox, room, fatal, threads, commit_bytes_max }),
+        })
     }
 
     /// Hands an append over, as soon as there is room. Appends of one caller are stored in the order of the calls.
@@ -178,6 +195,23 @@ impl LogHandle {
         Ok(Receipt(receipt))
     }
 
+    /// Commits what is pending and seals everything there is now, for tests and before an orderly end; waits for it,
+    /// also while the disk refuses.
+    pub async fn seal_now(&self) -> Result<(), SealError> {
+        self.ask_seal()?.await.map_err(|_| SealError::Stopped)
+    }
+
+    /// [`LogHandle::seal_now`] on a thread that may block.
+    pub fn seal_now_blocking(&self) -> Result<(), SealError> {
+        self.ask_seal()?.blocking_recv().map_err(|_| SealError::Stopped)
+    }
+
+    fn ask_seal(&self) -> Result<oneshot::Receiver<()>, SealError> {
+        let (done, sealed) = oneshot::channel();
+        self.inner.inbox.send(Message::SealNow(done)).map_err(|_| SealError::Stopped)?;
+        Ok(sealed)
+    }
+
     /// A persistent session is gone: its marks need not be known any more.
     pub fn forget_session(&self, incarnation: u64) {
         if self.inner.inbox.send(Message::Forget(incarnation)).is_err() {
@@ -188,6 +222,11 @@ impl LogHandle {
     /// A view for queries.
     pub fn reader(&self) -> Reader {
         Reader::new(Arc::clone(&self.inner.shared))
+    }
+
+    /// The side for the sync with central.
+    pub fn outbox(&self) -> Outbox {
+        Outbox::new(Arc::clone(&self.inner.shared), Arc::clone(&self.inner.clock))
     }
 
     /// A copy of all definitions.
@@ -295,10 +334,18 @@ pub struct LogStats {
     pub blocks_evicted: u64,
     /// Bytes of these blocks.
     pub block_bytes_evicted: u64,
-    /// Places where acknowledged bytes went bad, found at start or while sealing.
+    /// Blocks taken out for the quota that central had: no loss.
+    pub blocks_expired: u64,
+    /// Bytes of these blocks.
+    pub block_bytes_expired: u64,
+    /// Places where acknowledged bytes went bad, found at start, while sealing or while sending.
     pub damaged: u64,
     /// Damaged blocks met by queries.
     pub damaged_reads: u64,
+    /// Damaged blocks that became gap rows when they were to be sent.
+    pub quarantined: u64,
+    /// Older damaged blocks whose bytes were given up for newer ones.
+    pub quarantine_dropped: u64,
     /// Bytes of all blocks held now.
     pub block_bytes_held: u64,
     /// Records in the WAL that are in no block yet.
@@ -328,8 +375,12 @@ impl LogStats {
             records_sealed: get(&c.records_sealed),
             blocks_evicted: get(&c.blocks_evicted),
             block_bytes_evicted: get(&c.block_bytes_evicted),
+            blocks_expired: get(&c.blocks_expired),
+            block_bytes_expired: get(&c.block_bytes_expired),
             damaged: get(&c.damaged),
             damaged_reads: get(&c.damaged_reads),
+            quarantined: get(&c.quarantined),
+            quarantine_dropped: get(&c.quarantine_dropped),
             block_bytes_held: get(&c.block_bytes_held),
             tail_records,
             blocked_since_ms: get(&c.blocked_since_ms),

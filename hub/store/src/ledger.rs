@@ -1,6 +1,6 @@
 //! The loss ledger: where every number of every class went.
 
-use hub_model::{Class, Gap, HubId, LogEpoch, SeqRange};
+use hub_model::{Class, Gap, GapCause, HubId, LogEpoch, SeqRange};
 
 use crate::shared::Shared;
 use crate::table::{Snapshot, TableError};
@@ -31,6 +31,8 @@ pub struct ClassLedger {
     pub expired: u64,
     /// Records in gap rows.
     pub gaps: u64,
+    /// Of all of them, those that central has confirmed.
+    pub confirmed: u64,
 }
 
 impl ClassLedger {
@@ -72,16 +74,18 @@ pub(crate) fn ledger(shared: &Shared) -> Result<Ledger, TableError> {
             tail: moment.frames[class.index()].iter().filter(unsealed).map(|r| r.len()).sum(),
             stored: cursor.stored,
             expired: cursor.expired,
+            confirmed: moment.tables.confirmed(shared.epoch, class)?.len(),
             gaps: cursor.gaps + moment.gaps.iter().filter(unfolded).map(|g| g.range.len()).sum::<u64>(),
         });
     }
     Ok(Ledger { hub: shared.hub, epoch: shared.epoch, classes })
 }
 
-/// All gaps, folded or not, by class and place.
+/// All gaps, folded or not, by class and place. What expired after it was confirmed is no loss and not among them.
 pub(crate) fn gaps(shared: &Shared) -> Result<Vec<Gap>, TableError> {
     let moment = Moment::take(shared)?;
     let mut gaps = moment.tables.gaps(shared.epoch)?;
+    gaps.retain(|gap| gap.cause != GapCause::Expired);
     for gap in &moment.gaps {
         match gaps.iter_mut().find(|g| g.class == gap.class && g.range == gap.range) {
             Some(known) => known.until = gap.until,

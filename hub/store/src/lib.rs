@@ -20,6 +20,9 @@ mod log;
 #[cfg(test)]
 mod log_test;
 mod open;
+mod outbox;
+#[cfg(test)]
+mod outbox_test;
 mod reader;
 mod record;
 mod salvage;
@@ -35,9 +38,10 @@ pub use append::{
 };
 pub use catalog::Catalog;
 pub use field::Malformed;
-pub use handle::{Clock, CloseError, LogConfig, LogHandle, LogStats, Receipt, open, open_on};
+pub use handle::{Clock, CloseError, LogConfig, LogHandle, LogStats, Receipt, SealError, open, open_on};
 pub use ledger::{ClassLedger, Ledger};
 pub use open::{OpenContext, OpenError, Recovery};
+pub use outbox::{Content, HeldClass, OUTBOX_ITEMS_MAX, Outbox, OutboxItem, Recheck};
 pub use reader::{ReadError, Reader, Reading, Records, SampleQuery, Samples};
 pub use record::{Definition, Record};
 pub use table::TableError;

@@ -12,10 +12,10 @@ use crate::catalog::Catalog;
 use crate::dup::DupTable;
 use crate::record::{Base, Definition, Record, put_definition, put_event, put_sample};
 use crate::seal::{Due, SealPlan, encode, take_frames};
-use crate::shared::{Shared, add, get, set};
+use crate::shared::{Shared, add, get, set, sub};
 use crate::table::TableError;
+use crate::table::evict::{Evicted, Evicting};
 use crate::table::store_info::StoreInfo;
-use crate::table::time_index::IndexRow;
 use crate::wal::frame::{FrameKind, MarkRow, put_frame};
 use crate::wal::header::Secret;
 use crate::wal::pending::Pending;
@@ -398,6 +398,17 @@ impl Log {
         Class::ALL.into_iter().filter_map(due).min()
     }
 
+    /// What the tables must have taken over for everything staged until now to be in them.
+    pub(crate) const fn seal_target(&self) -> Sealed {
+        Sealed { upto: self.next, number: self.committed }
+    }
+
+    /// Whether the tables have taken over that much.
+    pub(crate) fn is_sealed(&self, target: &Sealed) -> bool {
+        let reached = |class: Class| self.sealed.upto[class.index()] >= target.upto[class.index()];
+        self.sealed.number >= target.number && Class::ALL.into_iter().all(reached)
+    }
+
     /// The tables have taken a plan over.
     pub(crate) fn sealed(&mut self, plan: &SealPlan) {
         self.sealing = false;
@@ -429,13 +440,12 @@ impl Log {
     }
 }
 
-/// Encodes a plan and writes it. After an error the file is closed and opened again, and the *same* plan must be tried
-/// again until it is written: a failed commit may be on flash all the same, and only the same blocks change nothing then.
+/// Encodes a plan and writes it. After an error the file has been closed and opened again, and the *same* plan must be
+/// tried again until it is written: a failed commit may be on flash all the same, and only the same blocks change nothing then.
 pub(crate) fn seal(shared: &Shared, plan: &SealPlan) -> Result<(), TableError> {
     let write = encode(shared.epoch, plan);
     if let Err(error) = shared.tables.seal(shared.epoch, &write) {
         add(&shared.counters.seal_failures, 1);
-        shared.tables.reopen()?;
         return Err(error);
     }
     let counters = &shared.counters;
@@ -446,44 +456,73 @@ pub(crate) fn seal(shared: &Shared, plan: &SealPlan) -> Result<(), TableError> {
     add(&counters.block_bytes_held, bytes);
     add(&counters.records_sealed, write.blocks.iter().map(|(_, row, _)| row.range.len()).sum());
     add(&counters.damaged, (write.gaps.len() - plan.gaps.len()) as u64);
+    shared.bump();
     Ok(())
 }
 
-/// Takes out the oldest blocks when they fill 90 % of the quota, until they fill 85 %: bulk first, then telemetry,
-/// never classes 0–3. Each run leaves a gap row in the same transaction.
+/// Takes out the oldest blocks when they fill 90 % of the quota, until they fill 85 %: first those that central has, bulk
+/// before telemetry, which is no loss; then any, bulk before telemetry; never classes 0–3. Each run leaves a gap row in
+/// the same transaction.
 pub(crate) fn evict(shared: &Shared, quota_bytes: u64) -> Result<(), TableError> {
-    let counters = &shared.counters;
-    if get(&counters.block_bytes_held) < quota_bytes / 10 * 9 {
+    if get(&shared.counters.block_bytes_held) < quota_bytes / 10 * 9 {
         return Ok(());
     }
-    let target = quota_bytes / 20 * 17;
-    for class in [Class::Bulk, Class::Telemetry] {
-        loop {
-            let held = get(&counters.block_bytes_held);
-            if held <= target {
-                return Ok(());
+    let done = evict_to(shared, quota_bytes / 20 * 17);
+    if done.is_err() {
+        // What failed may have happened all the same.
+        recount_held(shared);
+    }
+    shared.bump();
+    done
+}
+
+fn evict_to(shared: &Shared, target: u64) -> Result<(), TableError> {
+    let counters = &shared.counters;
+    for which in [Evicting::Confirmed, Evicting::Any] {
+        for class in [Class::Bulk, Class::Telemetry] {
+            loop {
+                let held = get(&counters.block_bytes_held);
+                if held <= target {
+                    return Ok(());
+                }
+                let evicted = shared.tables.evict(shared.epoch, class, held - target, which)?;
+                if evicted == Evicted::default() {
+                    break;
+                }
+                count_evicted(shared, class, evicted);
             }
-            let row_for = |first: &IndexRow, last: &IndexRow| Gap {
-                class,
-                range: SeqRange::new(first.range.from, last.range.to),
-                cause: GapCause::Evicted,
-                since: Some(first.first),
-                until: last.last,
-            };
-            let (bytes, blocks) = shared.tables.evict(shared.epoch, class, held - target, row_for)?;
-            if blocks == 0 {
-                break;
-            }
-            set(&counters.block_bytes_held, held.saturating_sub(bytes));
-            add(&counters.blocks_evicted, blocks);
-            add(&counters.block_bytes_evicted, bytes);
-            tracing::warn!(
-                class = class.name(),
-                blocks,
-                bytes,
-                "the quota is reached: the oldest blocks are evicted"
-            );
         }
     }
     Ok(())
+}
+
+fn count_evicted(shared: &Shared, class: Class, evicted: Evicted) {
+    let counters = &shared.counters;
+    let Evicted { expired, expired_bytes, lost, lost_bytes } = evicted;
+    sub(&counters.block_bytes_held, expired_bytes + lost_bytes);
+    add(&counters.blocks_expired, expired);
+    add(&counters.block_bytes_expired, expired_bytes);
+    add(&counters.blocks_evicted, lost);
+    add(&counters.block_bytes_evicted, lost_bytes);
+    let class = class.name();
+    if expired > 0 {
+        tracing::info!(
+            class,
+            expired,
+            expired_bytes,
+            "the quota is reached: the oldest blocks central has expire"
+        );
+    }
+    if lost > 0 {
+        tracing::warn!(class, lost, lost_bytes, "the quota is reached: the oldest blocks are evicted");
+    }
+}
+
+fn recount_held(shared: &Shared) {
+    let bytes = |class| shared.tables.block_bytes(shared.epoch, class);
+    let held: Result<u64, TableError> = Class::ALL.into_iter().map(bytes).sum();
+    match held {
+        Ok(held) => set(&shared.counters.block_bytes_held, held),
+        Err(error) => tracing::warn!(%error, "the bytes of all blocks cannot be counted now"),
+    }
 }

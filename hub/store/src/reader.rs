@@ -86,7 +86,7 @@ impl Reader {
         Ok(ledger::ledger(&self.shared)?)
     }
 
-    /// Every gap, by class and place.
+    /// Every gap, by class and place. What expired after central had it is no loss and not among them.
     pub fn gaps(&self) -> Result<Vec<Gap>, ReadError> {
         Ok(ledger::gaps(&self.shared)?)
     }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use hub_model::{BootId, HubId, LogEpoch};
+use tokio::sync::watch;
 
 use crate::catalog::Catalog;
 use crate::table::Tables;
@@ -19,6 +20,8 @@ pub(crate) struct Shared {
     tail: Mutex<Tail>,
     catalog: RwLock<Catalog>,
     pub(crate) counters: Counters,
+    /// Raised whenever the tables have something else to send.
+    pub(crate) changed: watch::Sender<u64>,
 }
 
 impl Shared {
@@ -31,7 +34,13 @@ impl Shared {
         catalog: Catalog,
     ) -> Shared {
         let (tail, catalog) = (Mutex::new(tail), RwLock::new(catalog));
-        Shared { hub, epoch, boot, tables, tail, catalog, counters: Counters::default() }
+        let changed = watch::Sender::new(0);
+        Shared { hub, epoch, boot, tables, tail, catalog, counters: Counters::default(), changed }
+    }
+
+    /// Says that the tables have something else to send.
+    pub(crate) fn bump(&self) {
+        self.changed.send_modify(|changes| *changes += 1);
     }
 
     pub(crate) fn tail(&self) -> MutexGuard<'_, Tail> {
@@ -66,8 +75,12 @@ pub(crate) struct Counters {
     pub(crate) records_sealed: AtomicU64,
     pub(crate) blocks_evicted: AtomicU64,
     pub(crate) block_bytes_evicted: AtomicU64,
+    pub(crate) blocks_expired: AtomicU64,
+    pub(crate) block_bytes_expired: AtomicU64,
     pub(crate) damaged: AtomicU64,
     pub(crate) damaged_reads: AtomicU64,
+    pub(crate) quarantined: AtomicU64,
+    pub(crate) quarantine_dropped: AtomicU64,
     /// Bytes of the blocks now in the tables.
     pub(crate) block_bytes_held: AtomicU64,
     /// Monotonic ms since which no commit has worked; 0 while they do.
@@ -76,6 +89,13 @@ pub(crate) struct Counters {
 
 pub(crate) fn add(counter: &AtomicU64, by: u64) {
     counter.fetch_add(by, Ordering::Relaxed);
+}
+
+/// Lowers a gauge that others change too; never below 0.
+pub(crate) fn sub(gauge: &AtomicU64, by: u64) {
+    let lower = |held: u64| Some(held.saturating_sub(by));
+    // It never refuses: `lower` always has a value.
+    gauge.fetch_update(Ordering::Relaxed, Ordering::Relaxed, lower).ok();
 }
 
 pub(crate) fn set(gauge: &AtomicU64, value: u64) {

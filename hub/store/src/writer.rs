@@ -12,8 +12,8 @@ use crate::handle::Clock;
 use crate::log::{Log, Staged, evict, seal};
 use crate::seal::SealPlan;
 use crate::shared::{Shared, get, set};
-use crate::wal::WalError;
 use crate::wal::group::GroupCommit;
+use crate::wal::{Sealed, WalError};
 
 /// After a commit or seal that failed, it is tried again this much later.
 const RETRY: Duration = Duration::from_secs(1);
@@ -30,6 +30,7 @@ pub(crate) enum Message {
     },
     Forget(u64),
     Sealed(Box<SealPlan>),
+    SealNow(oneshot::Sender<()>),
     Close(oneshot::Sender<Result<(), String>>),
     /// The last handle is gone without closing.
     Abandon,
@@ -41,6 +42,7 @@ impl std::fmt::Debug for Message {
             Message::Append { .. } => "Append",
             Message::Forget(_) => "Forget",
             Message::Sealed(_) => "Sealed",
+            Message::SealNow(_) => "SealNow",
             Message::Close(_) => "Close",
             Message::Abandon => "Abandon",
         })
@@ -67,6 +69,8 @@ pub(crate) struct Writer {
     backlog: VecDeque<Message>,
     /// Set after a failed commit: not before this moment again, unless a seal made room.
     retry_at_ms: Option<u64>,
+    /// Who waits for everything to be sealed, each with how far that was when it asked.
+    sealing_for: Vec<(Sealed, oneshot::Sender<()>)>,
 }
 
 /// Why the writer's loop ended.
@@ -94,6 +98,7 @@ impl Writer {
             waiters: Vec::new(),
             backlog: VecDeque::new(),
             retry_at_ms: None,
+            sealing_for: Vec::new(),
         }
     }
 
@@ -174,6 +179,10 @@ impl Writer {
                 self.log.sealed(&plan);
                 self.retry_at_ms = None;
             }
+            Message::SealNow(done) => {
+                self.commit();
+                self.sealing_for.push((self.log.seal_target(), done));
+            }
             Message::Close(done) => return Some(End::Closed(done)),
             Message::Abandon => return Some(End::Abandoned),
         }
@@ -205,7 +214,18 @@ impl Writer {
         if due && self.retry_at_ms.is_none_or(|at| at <= now.mono_ms) {
             self.commit();
         }
-        self.plan_seal(false);
+        self.answer_sealed();
+        self.plan_seal(!self.sealing_for.is_empty());
+    }
+
+    fn answer_sealed(&mut self) {
+        for (target, done) in std::mem::take(&mut self.sealing_for) {
+            if !self.log.is_sealed(&target) {
+                self.sealing_for.push((target, done));
+            } else if done.send(()).is_err() {
+                tracing::trace!("nobody waits for this seal any more");
+            }
+        }
     }
 
     /// Commits, answers, and takes in what had not fit; again while that alone fills a commit.
@@ -309,7 +329,13 @@ impl Writer {
             match messages.recv_timeout(Duration::from_millis(give_up_ms - now_ms).min(RETRY)) {
                 Ok(Message::Sealed(plan)) => self.log.sealed(&plan),
                 // Too late to be taken: their callers hear that the log is closed.
-                Ok(Message::Append { .. } | Message::Forget(_) | Message::Close(_) | Message::Abandon)
+                Ok(
+                    Message::Append { .. }
+                    | Message::Forget(_)
+                    | Message::SealNow(_)
+                    | Message::Close(_)
+                    | Message::Abandon,
+                )
                 | Err(_) => {}
             }
         }
@@ -360,6 +386,7 @@ fn write_plans(
         }
         if let Err(error) = evict(shared, quota_bytes) {
             tracing::error!(%error, "evicting failed; it is tried again with the next seal");
+            // Readers need the tables before the next write opens them.
             while let Err(error) = shared.tables.reopen() {
                 tracing::error!(%error, "the tables do not open again yet");
                 if matches!(plans.recv_timeout(RETRY), Err(RecvTimeoutError::Disconnected)) {

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use hub_model::{BootId, BootStamp, Class, HubId, Sample, SeriesId, Value};
+use hub_model::{BootId, BootStamp, Class, HubId, RangeSet, Sample, SeqRange, SeriesId, Value};
 use hub_store::{
-    Append, AppendError, LogConfig, LogHandle, OpenContext, OpenError, Record, Recovery, RefusedAppend,
-    Urgency,
+    Append, AppendError, Content, LogConfig, LogHandle, OpenContext, OpenError, Record, Recovery,
+    RefusedAppend, SealError, Urgency,
 };
 
 /// A folder of its own, removed at the end.
@@ -149,4 +149,50 @@ fn an_append_beyond_a_commit_is_refused_and_the_next_is_taken() {
     assert!(matches!(refused, Some(AppendError::Refused(RefusedAppend::TooLarge { .. }))), "{refused:?}");
     log.append_blocking(batch(1, 2, Urgency::Now)).expect("it is taken").wait().expect("it is stored");
     log.close().expect("it closes");
+}
+
+#[test]
+fn everything_is_sealed_on_request_and_the_outbox_gives_and_confirms_while_it_is_written() {
+    let folder = Folder::new("outbox");
+    let config = LogConfig { wal_file_bytes: 256 * 1024, ..LogConfig::default() };
+    let (log, _) = open(&folder, config).expect("it opens");
+    let outbox = log.outbox();
+    let changed = outbox.changed();
+    let pass = |sent: &mut u64| {
+        let next = outbox.held().expect("it reads")[Class::Telemetry.index()].next;
+        while *sent < next {
+            let wanted = SeqRange::new(*sent, next);
+            let items = outbox.items(Class::Telemetry, wanted, 100_000).expect("items read");
+            for item in items {
+                assert_eq!(item.range.from, *sent, "in order, without a hole");
+                assert!(matches!(item.content, Content::Block(_)));
+                *sent = item.range.to;
+                outbox.confirm(&[(Class::Telemetry, RangeSet::from_range(item.range))]).expect("it is taken");
+            }
+        }
+    };
+    let mut sent = 0;
+    std::thread::scope(|scope| {
+        let writing = scope.spawn(|| {
+            for n in 0..300 {
+                let receipt = log.append_blocking(batch(1, n, Urgency::Now)).expect("it is taken");
+                receipt.wait().expect("it is stored");
+            }
+        });
+        while !writing.is_finished() {
+            pass(&mut sent);
+        }
+    });
+    let lazy = log.append_blocking(batch(1, 300, Urgency::Lazy)).expect("it is taken");
+    log.seal_now_blocking().expect("it seals");
+    lazy.wait().expect("sealing stores what waits");
+    pass(&mut sent);
+    assert_eq!(sent, 301 * 50);
+    assert!(changed.has_changed().expect("the log is open"));
+    let ledger = log.reader().ledger().expect("it reads");
+    let telemetry = ledger.classes[Class::Telemetry.index()];
+    assert_eq!((telemetry.stored, telemetry.tail, telemetry.confirmed), (sent, 0, sent));
+    log.seal_now_blocking().expect("there is nothing to do");
+    log.close().expect("it closes");
+    assert_eq!(log.seal_now_blocking(), Err(SealError::Stopped));
 }

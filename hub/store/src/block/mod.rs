@@ -7,6 +7,7 @@ mod body;
 mod header;
 
 pub(crate) use body::{decode_body, encode_body};
+pub(crate) use header::is_intact;
 pub use header::{BLOCK_HEADER_BYTES, BlockHeader};
 
 use hub_model::{Class, LogEpoch, SeqRange};
@@ -34,6 +35,9 @@ pub enum BlockError {
     /// A version this program does not read.
     #[error("decode block: version {0} is not known")]
     Version(u16),
+    /// There are no bytes where a block should be.
+    #[error("decode block: it is missing")]
+    Missing,
     /// The compressed body does not unpack to its stated length.
     #[error("decode block: body does not unpack")]
     Compression,

@@ -3,8 +3,9 @@
 //! Value: sealed_upto, stored, expired, gaps, each u64. `sealed_upto = stored + expired + gaps below it`.
 
 use hub_model::{Class, LogEpoch};
+use redb::ReadableTable;
 
-use super::Table;
+use super::{Table, TableError};
 use crate::field::{Malformed, Put, Reader};
 
 pub(crate) const CURSOR: Table = Table::new("cursor");
@@ -20,6 +21,16 @@ pub(crate) struct Cursor {
     pub(crate) expired: u64,
     /// Records in gap rows.
     pub(crate) gaps: u64,
+}
+
+/// A class's row; zeros when it has none yet.
+pub(super) fn read(
+    table: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    epoch: LogEpoch,
+    class: Class,
+) -> Result<Cursor, TableError> {
+    let row = table.get(encode_key(epoch, class).as_slice())?;
+    Ok(row.map(|r| decode_value(r.value())).transpose()?.unwrap_or_default())
 }
 
 pub(crate) fn encode_key(epoch: LogEpoch, class: Class) -> [u8; 9] {

@@ -5,17 +5,25 @@
 
 pub(crate) mod block;
 pub(crate) mod clock;
+pub(crate) mod confirmed;
+pub(crate) mod cover;
 pub(crate) mod cursor;
 pub(crate) mod definition;
 pub(crate) mod dup;
+pub(crate) mod evict;
 pub(crate) mod gap;
+pub(crate) mod mend;
+pub(crate) mod quarantine;
 pub(crate) mod store_info;
 pub(crate) mod time_index;
 
 mod backend;
 mod tables;
+#[cfg(test)]
+mod testing;
 
 pub use tables::TableError;
+use tables::{LedgerChange, index_row, insert_gaps};
 pub(crate) use tables::{SealWrite, Snapshot, Tables};
 
 use hub_model::{Class, LogEpoch};

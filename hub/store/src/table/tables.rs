@@ -2,16 +2,20 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use hub_model::{Class, Gap, LogEpoch};
+use hub_model::{Class, Gap, LogEpoch, RangeSet, SeqRange};
 use redb::{Database, ReadableDatabase, ReadableTable, WriteTransaction};
 use thiserror::Error;
 
 use super::backend::FileBackend;
+use super::cover::{Cover, Sequence, cover_at, zero_gaps};
 use super::store_info::StoreInfo;
 use super::time_index::IndexRow;
-use super::{block, clock, cursor, definition, dup, gap, place_from, place_key, store_info, time_index};
+use super::{
+    block, clock, confirmed, cursor, definition, dup, gap, place_from, place_key, quarantine, store_info,
+    time_index,
+};
 use crate::catalog::Catalog;
 use crate::disk::{Disk, distrust};
 use crate::dup::SessionMarks;
@@ -75,6 +79,11 @@ pub(crate) struct Tables {
     name: &'static str,
     /// `None` between a disk error and the next successful opening: redb refuses even reads after one.
     db: RwLock<Option<Arc<Database>>>,
+    /// Held by whoever writes, from the beginning of the transaction to the opening after its failure. redb lets one
+    /// transaction write at a time, but would go on with one while the same file is opened again.
+    writing: Mutex<()>,
+    /// A write failed and the file was not opened again yet.
+    broken: AtomicBool,
     /// A sync of the file failed since it was last known to be whole.
     sync_failed: Arc<AtomicBool>,
 }
@@ -85,13 +94,61 @@ impl Tables {
     pub(crate) fn open(disk: Arc<dyn Disk>) -> Result<Tables, TableError> {
         let sync_failed = Arc::new(AtomicBool::new(false));
         let db = open_database(&disk, Self::FILE, &sync_failed)?;
-        Ok(Tables { disk, name: Self::FILE, db: RwLock::new(Some(Arc::new(db))), sync_failed })
+        Ok(Tables {
+            disk,
+            name: Self::FILE,
+            db: RwLock::new(Some(Arc::new(db))),
+            writing: Mutex::new(()),
+            broken: AtomicBool::new(false),
+            sync_failed,
+        })
+    }
+
+    /// Changes the tables in one transaction; `None` from `change` changes nothing.
+    ///
+    /// Every writer comes through here, the sealer and the outbox alike, one at a time. After an error the file is
+    /// closed and opened again before the next one has its turn, so the error of one is not met by the other. The
+    /// transaction that failed may be on flash all the same; who repeats it must not count it twice.
+    pub(super) fn write<T>(
+        &self,
+        change: impl FnOnce(&WriteTransaction) -> Result<Option<T>, TableError>,
+    ) -> Result<Option<T>, TableError> {
+        let writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.reopen_broken()?;
+        let done = guard(|| {
+            let txn = self.begin()?;
+            let changed = change(&txn)?;
+            if changed.is_some() {
+                txn.commit()?;
+            }
+            Ok(changed)
+        });
+        // A row that does not decode is no disk error: redb goes on as it was.
+        if matches!(done, Err(TableError::Redb(_) | TableError::Panicked | TableError::Closed)) {
+            self.broken.store(true, Ordering::Relaxed);
+            if let Err(error) = self.reopen_broken() {
+                tracing::error!(%error, "the tables do not open again yet; it is tried before the next write");
+            }
+        }
+        drop(writing);
+        done
+    }
+
+    /// Opens the file again if a write failed and that was not done yet.
+    pub(crate) fn reopen(&self) -> Result<(), TableError> {
+        let writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let reopened = self.reopen_broken();
+        drop(writing);
+        reopened
     }
 
     /// Closes the file and opens it again, which is how redb gets over a disk error. After a failed sync every byte is
     /// written anew first. A reader that still holds the old handle finds it refusing and lets go; until then this
-    /// fails, and is tried again.
-    pub(crate) fn reopen(&self) -> Result<(), TableError> {
+    /// fails, and is tried again. Only for who holds `writing`.
+    fn reopen_broken(&self) -> Result<(), TableError> {
+        if !self.broken.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         let slot = || self.db.write().unwrap_or_else(PoisonError::into_inner);
         // Meanwhile readers hear `Closed`; nobody waits for the lock while a whole file is written.
         let old = slot().take();
@@ -110,6 +167,7 @@ impl Tables {
         }
         let db = open_database(&self.disk, self.name, &self.sync_failed)?;
         *slot() = Some(Arc::new(db));
+        self.broken.store(false, Ordering::Relaxed);
         Ok(())
     }
 
@@ -118,15 +176,7 @@ impl Tables {
         guard(|| Ok(Snapshot(self.db()?.begin_read()?)))
     }
 
-    /// Puts any bytes into the store's row.
-    #[cfg(test)]
-    pub(crate) fn put_info_for_test(&self, key: &[u8], value: &[u8]) {
-        let txn = self.begin().expect("it begins");
-        txn.open_table(store_info::STORE_INFO).expect("it opens").insert(key, value).expect("it inserts");
-        txn.commit().expect("it commits");
-    }
-
-    fn db(&self) -> Result<Arc<Database>, TableError> {
+    pub(super) fn db(&self) -> Result<Arc<Database>, TableError> {
         let slot = self.db.read().unwrap_or_else(PoisonError::into_inner);
         slot.as_ref().map(Arc::clone).ok_or(TableError::Closed)
     }
@@ -152,7 +202,9 @@ impl Tables {
             gap::GAP,
             definition::DEFINITION,
             clock::CLOCK,
+            confirmed::CONFIRMED,
             dup::DUP,
+            quarantine::QUARANTINE,
             store_info::STORE_INFO,
         ] {
             txn.open_table(table)?;
@@ -162,25 +214,26 @@ impl Tables {
         Ok(txn.commit()?)
     }
 
-    /// Writes one seal. Idempotent: the same blocks and gaps again change nothing and are not counted twice.
+    /// Writes one seal. Idempotent: the same seal again changes nothing and is not counted twice, whatever became of
+    /// its blocks since.
     pub(crate) fn seal(&self, epoch: LogEpoch, write: &SealWrite) -> Result<(), TableError> {
-        guard(|| {
-            let txn = self.begin()?;
+        self.write(|txn| {
             if let Some(info) = &write.info {
                 let value = store_info::encode_value(info);
                 txn.open_table(store_info::STORE_INFO)?.insert(store_info::KEY, value.as_slice())?;
             }
             let mut ledger = LedgerChange::default();
-            insert_blocks(&txn, epoch, &write.blocks, &mut ledger)?;
-            insert_gaps(&txn, epoch, &write.gaps, &mut ledger)?;
-            insert_definitions(&txn, epoch, &write.definitions)?;
-            insert_dup(&txn, &write.dup)?;
-            ledger.apply(&txn, epoch, &write.sealed_upto)?;
-            Ok(txn.commit()?)
-        })
+            insert_blocks(txn, epoch, &write.blocks, &mut ledger)?;
+            insert_gaps(txn, epoch, &write.gaps, &mut ledger)?;
+            insert_definitions(txn, epoch, &write.definitions)?;
+            insert_dup(txn, &write.dup)?;
+            ledger.apply(txn, epoch, &write.sealed_upto)?;
+            Ok(Some(()))
+        })?;
+        Ok(())
     }
 
-    fn begin(&self) -> Result<WriteTransaction, TableError> {
+    pub(super) fn begin(&self) -> Result<WriteTransaction, TableError> {
         let mut txn = self.db()?.begin_write()?;
         txn.set_durability(redb::Durability::Immediate)?;
         // Without it, opening after a crash reads the whole file: seconds at a gigabyte instead of milliseconds.
@@ -256,38 +309,6 @@ impl Tables {
         })
     }
 
-    /// Takes out blocks from the oldest on, at least `bytes` of them, and leaves a gap row for each run; for class
-    /// telemetry and bulk only. Returns the bytes and the blocks taken out.
-    pub(crate) fn evict(
-        &self,
-        epoch: LogEpoch,
-        class: Class,
-        bytes: u64,
-        row_for: impl Fn(&IndexRow, &IndexRow) -> Gap,
-    ) -> Result<(u64, u64), TableError> {
-        guard(|| {
-            assert!(class.evictable(), "classes 0-3 are never evicted");
-            let txn = self.begin()?;
-            let rows = oldest_rows(&txn, epoch, class, bytes)?;
-            let Some(first) = rows.first() else { return Ok((0, 0)) };
-            let mut ledger = LedgerChange::default();
-            let taken = remove_blocks(&txn, epoch, class, &rows, &mut ledger)?;
-            // Blocks between gaps are not neighbours: each contiguous run gets its own row.
-            let mut runs: Vec<(IndexRow, IndexRow)> = vec![(first.clone(), first.clone())];
-            for row in rows.iter().skip(1) {
-                match runs.last_mut() {
-                    Some((_, end)) if end.range.to == row.range.from => *end = row.clone(),
-                    _ => runs.push((row.clone(), row.clone())),
-                }
-            }
-            let gaps: Vec<Gap> = runs.iter().map(|(first, last)| row_for(first, last)).collect();
-            insert_gaps(&txn, epoch, &gaps, &mut ledger)?;
-            ledger.apply(&txn, epoch, &[])?;
-            txn.commit()?;
-            Ok((taken, rows.len() as u64))
-        })
-    }
-
     /// Bytes of all blocks of a class. A damaged row of the index is passed over; a query will meet it.
     pub(crate) fn block_bytes(&self, epoch: LogEpoch, class: Class) -> Result<u64, TableError> {
         let table = self.db()?.begin_read()?.open_table(time_index::TIME_INDEX)?;
@@ -307,10 +328,41 @@ pub(crate) struct Snapshot(redb::ReadTransaction);
 impl Snapshot {
     /// A class's row; zeros when it has none yet.
     pub(crate) fn cursor(&self, epoch: LogEpoch, class: Class) -> Result<cursor::Cursor, TableError> {
+        guard(|| cursor::read(&self.0.open_table(cursor::CURSOR)?, epoch, class))
+    }
+
+    /// What central has confirmed of a class.
+    pub(crate) fn confirmed(&self, epoch: LogEpoch, class: Class) -> Result<RangeSet, TableError> {
+        guard(|| match self.0.open_table(confirmed::CONFIRMED) {
+            Ok(table) => confirmed::read(&table, epoch, class),
+            // Made with the first confirmation, in a file that is older than the table.
+            Err(redb::TableError::TableDoesNotExist(_)) => Ok(RangeSet::new()),
+            Err(error) => Err(error.into()),
+        })
+    }
+
+    /// What stands for `at`, which lies below `end`.
+    pub(crate) fn cover_at(&self, sequence: Sequence, at: u64, end: u64) -> Result<Cover, TableError> {
         guard(|| {
-            let table = self.0.open_table(cursor::CURSOR)?;
-            let row = table.get(cursor::encode_key(epoch, class).as_slice())?;
-            Ok(row.map(|r| cursor::decode_value(r.value())).transpose()?.unwrap_or_default())
+            let index = self.0.open_table(time_index::TIME_INDEX)?;
+            cover_at(&index, &self.0.open_table(gap::GAP)?, sequence, at, end)
+        })
+    }
+
+    /// The gap rows without numbers at places within `range`.
+    pub(crate) fn zero_gaps(&self, sequence: Sequence, range: SeqRange) -> Result<Vec<Gap>, TableError> {
+        guard(|| zero_gaps(&self.0.open_table(gap::GAP)?, sequence, range))
+    }
+
+    /// The bytes of the block that begins at `from`.
+    pub(crate) fn block(
+        &self,
+        Sequence { epoch, class }: Sequence,
+        from: u64,
+    ) -> Result<Option<Vec<u8>>, TableError> {
+        guard(|| {
+            let table = self.0.open_table(block::BLOCK)?;
+            Ok(table.get(place_key(epoch, class, from).as_slice())?.map(|b| b.value().to_vec()))
         })
     }
 
@@ -371,20 +423,21 @@ fn epoch_keys(epoch: LogEpoch) -> ([u8; 8], [u8; 48]) {
     (epoch.0.to_be_bytes(), last)
 }
 
-fn index_row(key: &[u8], value: &[u8]) -> Result<IndexRow, TableError> {
+pub(super) fn index_row(key: &[u8], value: &[u8]) -> Result<IndexRow, TableError> {
     let from = place_from(key).ok_or(Malformed("time index key"))?;
     Ok(time_index::decode_value(from, value)?)
 }
 
 /// What a transaction changes in the ledger, per class.
 #[derive(Default)]
-struct LedgerChange {
-    stored: [i128; 7],
-    gaps: [i128; 7],
+pub(super) struct LedgerChange {
+    pub(super) stored: [i128; 7],
+    pub(super) expired: [i128; 7],
+    pub(super) gaps: [i128; 7],
 }
 
 impl LedgerChange {
-    fn apply(
+    pub(super) fn apply(
         self,
         txn: &WriteTransaction,
         epoch: LogEpoch,
@@ -392,16 +445,16 @@ impl LedgerChange {
     ) -> Result<(), TableError> {
         let mut table = txn.open_table(cursor::CURSOR)?;
         for class in Class::ALL {
-            let key = cursor::encode_key(epoch, class);
-            let known = table.get(key.as_slice())?.map(|r| cursor::decode_value(r.value())).transpose()?;
-            let before = known.unwrap_or_default();
+            let before = cursor::read(&table, epoch, class)?;
             let mut after = before;
             after.stored = changed(before.stored, self.stored[class.index()])?;
+            after.expired = changed(before.expired, self.expired[class.index()])?;
             after.gaps = changed(before.gaps, self.gaps[class.index()])?;
             if let Some((_, upto)) = sealed_upto.iter().find(|(c, _)| *c == class) {
                 after.sealed_upto = before.sealed_upto.max(*upto);
             }
             if after != before {
+                let key = cursor::encode_key(epoch, class);
                 table.insert(key.as_slice(), cursor::encode_value(&after).as_slice())?;
             }
         }
@@ -419,21 +472,24 @@ fn insert_blocks(
     blocks: &[(Class, IndexRow, Vec<u8>)],
     ledger: &mut LedgerChange,
 ) -> Result<(), TableError> {
+    let cursors = txn.open_table(cursor::CURSOR)?;
     let mut table = txn.open_table(block::BLOCK)?;
     let mut index = txn.open_table(time_index::TIME_INDEX)?;
     for (class, row, bytes) in blocks {
+        // This very seal reached the flash although its commit failed. Its block may have become a gap row since.
+        if row.range.from < cursor::read(&cursors, epoch, *class)?.sealed_upto {
+            continue;
+        }
         let key = place_key(epoch, *class, row.range.from);
         let value = time_index::encode_value(row);
-        let known = index.insert(key.as_slice(), value.as_slice())?.is_some();
+        index.insert(key.as_slice(), value.as_slice())?;
         table.insert(key.as_slice(), bytes.as_slice())?;
-        if !known {
-            ledger.stored[class.index()] += i128::from(row.range.len());
-        }
+        ledger.stored[class.index()] += i128::from(row.range.len());
     }
     Ok(())
 }
 
-fn insert_gaps(
+pub(super) fn insert_gaps(
     txn: &WriteTransaction,
     epoch: LogEpoch,
     gaps: &[Gap],
@@ -489,47 +545,4 @@ fn insert_dup(txn: &WriteTransaction, sessions: &[(u64, Option<SessionMarks>)]) 
         };
     }
     Ok(())
-}
-
-fn oldest_rows(
-    txn: &WriteTransaction,
-    epoch: LogEpoch,
-    class: Class,
-    bytes: u64,
-) -> Result<Vec<IndexRow>, TableError> {
-    /// Bounds one transaction; the rest goes in the next.
-    const ROWS_MAX: usize = 256;
-    let index = txn.open_table(time_index::TIME_INDEX)?;
-    let (from, to) = (place_key(epoch, class, 0), place_key(epoch, class, u64::MAX));
-    let (mut rows, mut taken) = (Vec::new(), 0);
-    for row in index.range(from.as_slice()..=to.as_slice())? {
-        if taken >= bytes || rows.len() >= ROWS_MAX {
-            break;
-        }
-        let (key, value) = row?;
-        let row = index_row(key.value(), value.value())?;
-        taken += u64::from(row.bytes);
-        rows.push(row);
-    }
-    Ok(rows)
-}
-
-fn remove_blocks(
-    txn: &WriteTransaction,
-    epoch: LogEpoch,
-    class: Class,
-    rows: &[IndexRow],
-    ledger: &mut LedgerChange,
-) -> Result<u64, TableError> {
-    let mut index = txn.open_table(time_index::TIME_INDEX)?;
-    let mut blocks = txn.open_table(block::BLOCK)?;
-    let mut taken = 0;
-    for row in rows {
-        let key = place_key(epoch, class, row.range.from);
-        index.remove(key.as_slice())?;
-        blocks.remove(key.as_slice())?;
-        ledger.stored[class.index()] -= i128::from(row.range.len());
-        taken += u64::from(row.bytes);
-    }
-    Ok(taken)
 }
