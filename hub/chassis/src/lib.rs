@@ -1,8 +1,10 @@
 //! What every daemon here stands on. Nothing in here knows what a daemon does: keys, routes, tasks and words of their
 //! own stay with it.
 
+pub mod cli;
 pub mod config;
 pub mod http;
+pub mod logging;
 pub mod metrics;
 pub mod number_text;
 pub mod signals;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use hub_chassis::logging::LogLevel;
 use hub_chassis::time_text::parse_utc;
 
 /// The site daemon: MQTT broker, telemetry log and local API.
@@ -55,15 +56,6 @@ pub(super) struct RunArgs {
     /// Least severe log level that is printed [default: info, or RELAIS_LOG]
     #[arg(long, value_name = "LEVEL")]
     pub(super) log: Option<LogLevel>,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(super) enum LogLevel {
-    Error,
-    Warn,
-    Info,
-    Debug,
-    Trace,
 }
 
 /// Where the running hub is.

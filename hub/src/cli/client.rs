@@ -7,14 +7,13 @@ use std::pin::pin;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Empty};
+use hub_chassis::cli::Failure;
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
 use hyper::{Request, Response, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
-
-use super::failure::Failure;
 
 /// From connecting to the head of the answer. A status needs milliseconds; a hub that takes longer is in trouble.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);

@@ -1,47 +1,23 @@
-//! `config check` and `config show`, and how every command finds its configuration.
+//! `config check` and `config show`, and how the other commands find the running hub.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use hub_chassis::config::{Loaded, Problem, load, told};
+use hub_chassis::cli::Failure;
+use hub_chassis::cli::config::{Show, check, show};
+use hub_chassis::config::{load, told};
 
 use super::args::ConfigCommand;
-use super::failure::Failure;
-use super::output;
 use crate::config::Config;
-
-/// What `config check` found.
-const PROBLEMS_FOUND: u8 = 9;
 
 /// Runs a config command.
 pub(super) fn config(command: &ConfigCommand) -> Result<ExitCode, Failure> {
     match command {
-        ConfigCommand::Check { config } => match load::<Config>(config.as_deref(), &[]) {
-            Ok(loaded) => output::text(&good(&loaded)).map(|()| ExitCode::SUCCESS),
-            Err(problems) => {
-                let lines: Vec<String> = problems.iter().map(Problem::to_string).collect();
-                output::line(&lines.join("\n"))?;
-                Ok(ExitCode::from(PROBLEMS_FOUND))
-            }
-        },
+        ConfigCommand::Check { config } => check::<Config>(config.as_deref()),
         ConfigCommand::Show { config, origin, json } => {
-            let loaded = load::<Config>(config.as_deref(), &[])
-                .map_err(|p| Failure::Told(PROBLEMS_FOUND, told(&p)))?;
-            if *json {
-                output::line(&loaded.show_json().to_string())?;
-            } else {
-                output::text(&loaded.show_toml(*origin))?;
-            }
-            Ok(ExitCode::SUCCESS)
+            show::<Config>(config.as_deref(), Show { origin: *origin, json: *json })
         }
     }
-}
-
-/// What was read, and what is allowed and hardly meant.
-fn good(loaded: &Loaded<Config>) -> String {
-    let read = loaded.file().map_or_else(|| "the built-in defaults".to_owned(), |p| p.display().to_string());
-    let warnings = loaded.warnings().iter().map(|warning| format!("warning: {warning}\n"));
-    format!("{}configuration is good: {read}\n", warnings.collect::<String>())
 }
 
 /// The socket of the running hub: flag, RELAIS_SOCKET, configuration.

@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use hub_chassis::cli::output;
+use hub_chassis::cli::{Failure, Table};
 use hub_chassis::number_text::thousands;
 use serde::{Deserialize, Serialize};
 
@@ -11,9 +13,6 @@ use super::args::{DataCommand, ExportArgs, ExportFormat, StatusArgs};
 use super::client::{Client, with_query};
 use super::config::socket;
 use super::events;
-use super::failure::Failure;
-use super::output;
-use super::table::Table;
 use crate::web::ClassView;
 
 /// Gaps are fetched in pages of this many.

@@ -1,13 +1,12 @@
 //! `data events`: what devices reported, as a table.
 
+use hub_chassis::cli::output::{self, printable};
+use hub_chassis::cli::{Failure, Table};
 use serde::{Deserialize, Serialize};
 
 use super::args::{EventClass, EventsArgs};
 use super::client::{Client, with_query};
 use super::config::socket;
-use super::failure::Failure;
-use super::output;
-use super::table::Table;
 
 /// Events asked for at once. The longest ones have some 14 KiB, so a page stays far below what the client takes.
 const PAGE: usize = 100;
@@ -75,11 +74,6 @@ fn render(events: &[serde_json::Value], damaged: &[Damaged], more: bool) -> Stri
         text.push_str("There are older ones: see --limit.\n");
     }
     text
-}
-
-/// What a device writes must not move the cursor or colour the terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]

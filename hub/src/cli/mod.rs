@@ -5,34 +5,21 @@ mod client;
 mod config;
 mod data;
 mod events;
-mod failure;
-mod logging;
-mod output;
 mod run;
 mod status;
-mod table;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use hub_chassis::cli::{self, Failure, Version};
 
 use args::{Arguments, Command};
-use failure::Failure;
+
+/// Of this program.
+const VERSION: Version = Version { name: "relais-hub", version: env!("CARGO_PKG_VERSION") };
 
 /// Runs the command of this process's arguments.
 pub fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
-        Ok(arguments) => arguments,
-        Err(error) => {
-            // Help and version go to stdout with 0, usage errors to stderr with 2. A closed pipe is no news.
-            let _unheard = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
-        }
-    };
-    match dispatch(arguments.command) {
-        Ok(code) => code,
-        Err(failure) => failure.tell(),
-    }
+    cli::run(VERSION.name, |arguments: Arguments| dispatch(arguments.command))
 }
 
 fn dispatch(command: Command) -> Result<ExitCode, Failure> {
@@ -41,15 +28,6 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Status(args) => status::status(&args).map(|()| ExitCode::SUCCESS),
         Command::Data { command } => data::data(&command).map(|()| ExitCode::SUCCESS),
         Command::Config { command } => config::config(&command),
-        Command::Version { json } => version(json).map(|()| ExitCode::SUCCESS),
-    }
-}
-
-fn version(json: bool) -> Result<(), Failure> {
-    let version = env!("CARGO_PKG_VERSION");
-    if json {
-        output::line(&serde_json::json!({ "name": "relais-hub", "version": version }).to_string())
-    } else {
-        output::line(&format!("relais-hub {version}"))
+        Command::Version { json } => VERSION.print(json).map(|()| ExitCode::SUCCESS),
     }
 }

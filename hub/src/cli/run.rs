@@ -2,17 +2,18 @@
 
 use std::process::ExitCode;
 
-use hub_chassis::config::{Flag, load, told};
+use hub_chassis::cli::Failure;
+use hub_chassis::cli::config::load_to_run;
+use hub_chassis::config::Flag;
+use hub_chassis::logging;
 use tracing::warn;
 
 use super::args::RunArgs;
-use super::failure::Failure;
-use super::logging;
 use crate::config::Config;
 use crate::daemon;
 
-/// The configuration is wrong: a restart would not help, and the service manager does not try.
-const WRONG_CONFIGURATION: u8 = 78;
+/// The message router calls each of its own steps an event worth telling; its warnings are enough.
+const WARNINGS_ONLY: [&str; 1] = ["rumqttd"];
 
 /// Runs the hub to its end.
 pub(super) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
@@ -22,9 +23,8 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         value: path.to_string_lossy().into_owned(),
     });
     let flags: Vec<_> = socket.into_iter().collect();
-    let loaded = load::<Config>(args.config.as_deref(), &flags)
-        .map_err(|problems| Failure::Told(WRONG_CONFIGURATION, told(&problems)))?;
-    logging::start(args.log)?;
+    let loaded = load_to_run::<Config>(args.config.as_deref(), &flags)?;
+    logging::start(args.log, &WARNINGS_ONLY)?;
     for warning in loaded.warnings() {
         warn!("{warning}");
     }

@@ -3,14 +3,14 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use hub_chassis::cli::Failure;
+use hub_chassis::cli::output;
 use hub_chassis::config::ByteSize;
 use hub_chassis::number_text::{counted, duration, thousands};
 
 use super::args::StatusArgs;
 use super::client::Client;
 use super::config::socket;
-use super::failure::Failure;
-use super::output;
 use crate::web::Status;
 
 /// Asks the hub and prints what it says.

@@ -1,27 +1,27 @@
 //! Aligned columns for people.
 
 /// Columns of text. Numbers belong to the right.
-#[derive(Debug)]
-pub(super) struct Table {
+#[derive(Clone, Debug)]
+pub struct Table {
     right: Vec<bool>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
     /// A table with these heads; one that begins with `>` is aligned to the right.
-    pub(super) fn new(heads: &[&str]) -> Table {
+    pub fn new(heads: &[&str]) -> Table {
         let right = heads.iter().map(|head| head.starts_with('>')).collect();
         let heads = heads.iter().map(|head| head.trim_start_matches('>').to_owned()).collect();
         Table { right, rows: vec![heads] }
     }
 
     /// Adds a row.
-    pub(super) fn row(&mut self, cells: Vec<String>) {
+    pub fn row(&mut self, cells: Vec<String>) {
         self.rows.push(cells);
     }
 
     /// Two spaces between columns, none at the end of lines.
-    pub(super) fn render(&self) -> String {
+    pub fn render(&self) -> String {
         let width = |column: usize| {
             self.rows
                 .iter()
@@ -48,9 +48,8 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
-    use hub_chassis::number_text::thousands;
-
     use super::*;
+    use crate::number_text::thousands;
 
     #[test]
     fn columns_line_up() {
