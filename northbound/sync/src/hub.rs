@@ -1,0 +1,509 @@
+//! The hub's end: says what it holds, sends what central lacks, remembers what central has.
+
+mod lane;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use hub_model::{BootId, Class, HubId, RangeSet, SeqRange};
+use northbound_wire::limits::{FIRST_CREDIT_BYTES, LANES_MAX};
+use northbound_wire::{
+    Block, GapNotice, HeldLane, Hello, Lane, Message, Refusal, RefusalCode, Resume, StreamKind, Versions,
+    ZeroGap,
+};
+
+use crate::central::Content;
+use lane::LaneState;
+
+/// Alarms before everything else; definitions before what uses them; what may wait longest last.
+pub const SENDING_ORDER: [Class; 7] =
+    [Class::Alarm, Class::Meta, Class::Event, Class::Audit, Class::Telemetry, Class::Rollup, Class::Bulk];
+
+/// What the log is asked for at once, in bytes of blocks: four of the largest, so that the link does not wait for the
+/// disk, and a hub's memory does not notice.
+const FETCH_BYTES_MAX: usize = 256 * 1024;
+
+/// A Hello that is not answered is said again after this.
+const HELLO_TIMEOUT_MS: u64 = 20_000;
+
+/// What was not acknowledged this long, while younger things were or nothing was, is sent again. On a connection that
+/// keeps what it promises this never happens; it is long because at 10 kbit/s a block takes nearly a minute.
+const ACK_TIMEOUT_MS: u64 = 300_000;
+
+/// Wait after central had no room, or the log no answer.
+const PAUSE_MS: u64 = 5_000;
+
+/// An item's frame beside the bytes of its block: lane, range and lengths. Both ends count with this.
+const ITEM_OVERHEAD_BYTES: u64 = 64;
+/// A zero-length gap in a frame.
+const ZERO_GAP_BYTES: u64 = 64;
+
+/// Who this end is.
+#[derive(Clone, Debug)]
+pub struct HubConfig {
+    /// The hub.
+    pub hub: HubId,
+    /// This run of its machine.
+    pub boot: BootId,
+    /// Name and version of the program, for people.
+    pub program: String,
+    /// Versions of the protocol it speaks.
+    pub versions: Versions,
+}
+
+/// What the log holds of a lane.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// Which.
+    pub lane: Lane,
+    /// First number it can answer for.
+    pub first: u64,
+    /// First number that is in no block yet.
+    pub next: u64,
+    /// What was confirmed, as far as the log remembers.
+    pub confirmed: RangeSet,
+}
+
+/// What the log has for a range.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// Its numbers.
+    pub range: SeqRange,
+    /// The block, or why there is none.
+    pub content: Content,
+    /// Zero-length gaps within.
+    pub zero_gaps: Vec<ZeroGap>,
+}
+
+impl Item {
+    /// What it counts against the credit.
+    pub fn wire_bytes(&self) -> u64 {
+        item_bytes(&self.content, self.zero_gaps.len())
+    }
+}
+
+/// What an item counts against the credit, at both ends.
+pub(crate) fn item_bytes(content: &Content, zero_gaps: usize) -> u64 {
+    let bytes = match content {
+        Content::Block(bytes) => bytes.len() as u64,
+        Content::Gap { .. } => 0,
+    };
+    bytes + ITEM_OVERHEAD_BYTES + ZERO_GAP_BYTES * zero_gaps as u64
+}
+
+/// What looking at a refused block again found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recheck {
+    /// It is as it was sealed: central cannot take it, for now.
+    Good,
+    /// It is damaged; the log answers with a gap from now on.
+    Gone,
+}
+
+/// What the shell shall do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HubOutput {
+    /// Send it, in order within the stream.
+    Send {
+        /// On which stream.
+        stream: StreamKind,
+        /// What.
+        message: Message,
+    },
+    /// Ask the log, and answer with [`HubSync::handle_items`].
+    Fetch {
+        /// Of which lane.
+        lane: Lane,
+        /// From this number on; further only where that costs nothing.
+        wanted: SeqRange,
+        /// At most this many bytes of blocks, but one item at least.
+        bytes_max: usize,
+    },
+    /// Central has these numbers: remember them, soon.
+    Confirm {
+        /// Of which lane.
+        lane: Lane,
+        /// News only.
+        ranges: RangeSet,
+    },
+    /// Central lacks what it once had: remember just this as confirmed.
+    Replace {
+        /// Of which lane.
+        lane: Lane,
+        /// All that is confirmed.
+        confirmed: RangeSet,
+    },
+    /// Remember this term durably before anything else is done.
+    Term(u64),
+    /// Look at a refused block again, and answer with [`HubSync::handle_rechecked`].
+    Recheck {
+        /// Of which lane.
+        lane: Lane,
+        /// Its numbers.
+        range: SeqRange,
+    },
+    /// Tell people: central holds numbers that this log never gave out. The lane rests.
+    Overtaken {
+        /// Which lane.
+        lane: Lane,
+        /// The end of what central has.
+        have_upto: u64,
+        /// The end of what this log has sealed.
+        next: u64,
+    },
+    /// End the connection, for this reason.
+    Disconnect(Refusal),
+}
+
+/// Where a lane is, for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LaneProgress {
+    /// Which.
+    pub lane: Lane,
+    /// The end of what is sealed.
+    pub next: u64,
+    /// Numbers central has.
+    pub confirmed: u64,
+    /// Bytes under way.
+    pub in_flight_bytes: u64,
+    /// Numbers central refused and the hub keeps.
+    pub parked: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Offline,
+    /// Hello is said; since when.
+    Greeting {
+        since_ms: u64,
+    },
+    Syncing,
+}
+
+/// The hub's end of one link.
+#[derive(Debug)]
+pub struct HubSync {
+    config: HubConfig,
+    state: State,
+    /// A Hello on a connection that already syncs: its Resume leaves what is under way alone.
+    greeted_before: bool,
+    term_seen: u64,
+    /// Term and version of the last Resume: what was refused under others is tried again.
+    terms: Option<(u64, u32)>,
+    held: BTreeMap<Lane, Held>,
+    lanes: BTreeMap<Lane, LaneState>,
+    /// Bytes that may have been sent, and bytes that were, per class.
+    credit: [u64; 7],
+    sent: [u64; 7],
+    last_ack_ms: u64,
+    /// When what is in flight was last looked through.
+    checked_ms: u64,
+    outputs: VecDeque<HubOutput>,
+}
+
+impl HubSync {
+    /// An end that is not connected. `term_seen` is the highest term that was remembered.
+    pub fn new(config: HubConfig, term_seen: u64) -> HubSync {
+        HubSync {
+            config,
+            state: State::Offline,
+            greeted_before: false,
+            term_seen,
+            terms: None,
+            held: BTreeMap::new(),
+            lanes: BTreeMap::new(),
+            credit: [FIRST_CREDIT_BYTES; 7],
+            sent: [0; 7],
+            last_ack_ms: 0,
+            checked_ms: 0,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// What the log holds: before the first connection, and whenever it changed. Lanes beyond [`LANES_MAX`] have to
+    /// wait until others are gone.
+    pub fn handle_held(&mut self, held: Vec<Held>, now_ms: u64) {
+        for held in held {
+            if !self.held.contains_key(&held.lane) && self.held.len() == LANES_MAX {
+                continue;
+            }
+            let is_new = !self.lanes.contains_key(&held.lane);
+            self.lanes.entry(held.lane).or_default().handle_held(&held, is_new);
+            self.held.insert(held.lane, held);
+        }
+        self.greet_new_lanes(now_ms);
+        self.advance(now_ms);
+    }
+
+    /// Central has to be asked about a lane before anything of it is sent.
+    fn greet_new_lanes(&mut self, now_ms: u64) {
+        if self.state == State::Syncing && self.lanes.values().any(|lane| !lane.greeted) {
+            self.greet(now_ms);
+        }
+    }
+
+    /// A connection stands, and its control stream is open.
+    pub fn handle_connected(&mut self, now_ms: u64) {
+        self.handle_disconnected(now_ms);
+        self.greet(now_ms);
+    }
+
+    /// The connection is gone.
+    pub fn handle_disconnected(&mut self, now_ms: u64) {
+        self.state = State::Offline;
+        self.greeted_before = false;
+        self.credit = [FIRST_CREDIT_BYTES; 7];
+        self.sent = [0; 7];
+        self.last_ack_ms = now_ms;
+        self.lanes.values_mut().for_each(LaneState::forget_connection);
+        // What was confirmed stays worth remembering; nothing else is.
+        self.outputs.retain(|output| {
+            matches!(output, HubOutput::Confirm { .. } | HubOutput::Replace { .. } | HubOutput::Term(_))
+        });
+    }
+
+    fn greet(&mut self, now_ms: u64) {
+        self.greeted_before = self.state == State::Syncing;
+        self.state = State::Greeting { since_ms: now_ms };
+        self.say_hello();
+    }
+
+    fn say_hello(&mut self) {
+        let lane = |held: &Held| {
+            let confirmed = self.lanes.get(&held.lane).map_or(0, |lane| lane.confirmed.upto(0));
+            HeldLane {
+                lane: held.lane,
+                first: held.first,
+                next: held.next,
+                confirmed_upto: confirmed.min(held.next),
+            }
+        };
+        let hello = Hello {
+            hub: self.config.hub,
+            versions: self.config.versions,
+            boot: self.config.boot,
+            term_seen: self.term_seen,
+            program: self.config.program.clone(),
+            lanes: self.held.values().map(lane).collect(),
+        };
+        self.lanes.values_mut().for_each(|lane| lane.greeted = true);
+        let message = Message::Hello(hello);
+        self.outputs.push_back(HubOutput::Send { stream: StreamKind::Control, message });
+    }
+
+    /// Central said something.
+    pub fn handle_message(&mut self, message: Message, now_ms: u64) {
+        match message {
+            Message::Resume(resume) => self.handle_resume(&resume, now_ms),
+            Message::Ack(ack) => {
+                self.last_ack_ms = now_ms;
+                if let Some(lane) = self.lanes.get_mut(&ack.lane) {
+                    let ranges = lane.handle_ack(ack.upto, &ack.ranges);
+                    if !ranges.is_empty() {
+                        self.outputs.push_back(HubOutput::Confirm { lane: ack.lane, ranges });
+                    }
+                }
+            }
+            Message::Credit(credit) => {
+                let known = &mut self.credit[credit.class.index()];
+                *known = (*known).max(credit.bytes_total);
+            }
+            Message::Refusal(refusal) => self.handle_refusal(refusal, now_ms),
+            Message::StreamHead(_)
+            | Message::Hello(_)
+            | Message::Block(_)
+            | Message::Gap(_)
+            | Message::EnrolRequest(_)
+            | Message::EnrolAnswer(_) => {
+                self.disconnect(RefusalCode::Unexpected, "central sent a message that only hubs send");
+            }
+        }
+        self.advance(now_ms);
+    }
+
+    fn disconnect(&mut self, code: RefusalCode, detail: impl Into<String>) {
+        self.outputs.push_back(HubOutput::Disconnect(Refusal::ending(code, detail)));
+        self.state = State::Offline;
+    }
+
+    fn handle_resume(&mut self, resume: &Resume, now_ms: u64) {
+        let State::Greeting { .. } = self.state else { return };
+        if !self.config.versions.contains(resume.version) {
+            let (theirs, ours) = (resume.version, self.config.versions);
+            let detail = format!("central wants version {theirs} of the protocol; this hub speaks {ours}");
+            return self.disconnect(RefusalCode::Version, detail);
+        }
+        if resume.term < self.term_seen {
+            let (term, seen) = (resume.term, self.term_seen);
+            let detail = format!(
+                "central's term is {term} and this hub has seen {seen}: it is an older copy. If it is meant to take \
+                 over, start it with --restored"
+            );
+            return self.disconnect(RefusalCode::TermTooLow, detail);
+        }
+        if resume.term > self.term_seen {
+            self.term_seen = resume.term;
+            self.outputs.push_back(HubOutput::Term(resume.term));
+        }
+        let terms = (resume.term, resume.version);
+        let same_terms = self.terms.replace(terms) == Some(terms);
+        for wanted in &resume.lanes {
+            let Some(lane) = self.lanes.get_mut(&wanted.lane) else { continue };
+            let before = lane.confirmed.clone();
+            let disowned = lane.handle_wanted(wanted, same_terms, !self.greeted_before);
+            if lane.overtaken {
+                let (have_upto, next) = (wanted.have_upto, lane.next);
+                self.outputs.push_back(HubOutput::Overtaken { lane: wanted.lane, have_upto, next });
+            }
+            let confirmed = lane.confirmed.clone();
+            if !disowned.is_empty() {
+                self.outputs.push_back(HubOutput::Replace { lane: wanted.lane, confirmed });
+            } else if confirmed != before {
+                self.outputs.push_back(HubOutput::Confirm { lane: wanted.lane, ranges: confirmed });
+            }
+        }
+        self.state = State::Syncing;
+        (self.last_ack_ms, self.checked_ms) = (now_ms, now_ms);
+        self.greet_new_lanes(now_ms);
+    }
+
+    fn handle_refusal(&mut self, refusal: Refusal, now_ms: u64) {
+        let Some(item) = refusal.item.filter(|_| !refusal.ends_connection) else {
+            self.outputs.push_back(HubOutput::Disconnect(refusal));
+            self.state = State::Offline;
+            return;
+        };
+        let Some(lane) = self.lanes.get_mut(&item.lane) else { return };
+        lane.land(item.range);
+        if refusal.code.is_transient() {
+            lane.lack(item.range);
+            lane.paused_until_ms = Some(now_ms + PAUSE_MS);
+        } else {
+            lane.parked.insert(item.range);
+            self.outputs.push_back(HubOutput::Recheck { lane: item.lane, range: item.range });
+        }
+    }
+
+    /// What the log has for `wanted`, in the order of the numbers. Nothing means that it has no answer now.
+    pub fn handle_items(&mut self, lane: Lane, wanted: SeqRange, items: Vec<Item>, now_ms: u64) {
+        let Some(state) = self.lanes.get_mut(&lane) else { return };
+        let none = items.is_empty();
+        if state.handle_items(wanted, items) && none {
+            state.paused_until_ms = Some(now_ms + PAUSE_MS);
+        }
+        self.advance(now_ms);
+    }
+
+    /// What looking at a refused block again found.
+    pub fn handle_rechecked(&mut self, lane: Lane, range: SeqRange, found: Recheck, now_ms: u64) {
+        let Some(state) = self.lanes.get_mut(&lane) else { return };
+        if found == Recheck::Gone && state.parked.covers(range) {
+            state.parked.remove(range);
+            state.lack(range);
+        }
+        self.advance(now_ms);
+    }
+
+    /// Asks for and sends whatever may be sent now.
+    fn advance(&mut self, now_ms: u64) {
+        if self.state != State::Syncing {
+            return;
+        }
+        let mut order: Vec<Lane> = self.lanes.keys().copied().collect();
+        order.sort_by_key(|lane| SENDING_ORDER.iter().position(|class| *class == lane.class));
+        let mut ask_again = false;
+        for lane in order {
+            let index = lane.class.index();
+            let Some(state) = self.lanes.get_mut(&lane) else { continue };
+            while let Some(bytes) = state.ready_bytes() {
+                if self.sent[index] + bytes > self.credit[index] {
+                    break;
+                }
+                self.sent[index] += bytes;
+                if let Some(item) = state.take_ready(now_ms) {
+                    let message = message(lane, item);
+                    self.outputs
+                        .push_back(HubOutput::Send { stream: StreamKind::Backlog(lane.class), message });
+                }
+            }
+            if self.sent[index] < self.credit[index]
+                && let Some(wanted) = state.to_fetch(now_ms)
+            {
+                state.fetching = Some(wanted);
+                self.outputs.push_back(HubOutput::Fetch { lane, wanted, bytes_max: FETCH_BYTES_MAX });
+            }
+            ask_again |= state.more_holes && state.holes_are_filled();
+        }
+        if ask_again {
+            self.lanes.values_mut().for_each(|lane| lane.more_holes = false);
+            self.greet(now_ms);
+        }
+    }
+
+    /// What to do next; `None` when nothing is.
+    pub fn poll_output(&mut self) -> Option<HubOutput> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`HubSync::handle_timeout`] wants to be called.
+    pub fn poll_timeout(&self) -> Option<u64> {
+        match self.state {
+            State::Offline => None,
+            State::Greeting { since_ms } => Some(since_ms + HELLO_TIMEOUT_MS),
+            State::Syncing => {
+                let flying = self.lanes.values().any(LaneState::is_flying);
+                let check = flying.then_some(self.checked_ms + ACK_TIMEOUT_MS / 4);
+                self.lanes.values().filter_map(|lane| lane.paused_until_ms).chain(check).min()
+            }
+        }
+    }
+
+    /// The time asked for has come.
+    pub fn handle_timeout(&mut self, now_ms: u64) {
+        match self.state {
+            State::Offline => {}
+            State::Greeting { since_ms } if now_ms.saturating_sub(since_ms) >= HELLO_TIMEOUT_MS => {
+                self.state = State::Greeting { since_ms: now_ms };
+                self.say_hello();
+            }
+            State::Greeting { .. } => {}
+            State::Syncing => {
+                let silent = now_ms.saturating_sub(self.last_ack_ms) >= ACK_TIMEOUT_MS;
+                for (lane, state) in &mut self.lanes {
+                    if state.paused_until_ms.is_some_and(|until| until <= now_ms) {
+                        state.paused_until_ms = None;
+                    }
+                    let given_back = state.expire(now_ms, ACK_TIMEOUT_MS, silent);
+                    let sent = &mut self.sent[lane.class.index()];
+                    *sent = sent.saturating_sub(given_back);
+                }
+                self.checked_ms = now_ms;
+                if silent {
+                    self.last_ack_ms = now_ms;
+                }
+            }
+        }
+        self.advance(now_ms);
+    }
+
+    /// Where every lane is.
+    pub fn progress(&self) -> Vec<LaneProgress> {
+        let of = |(lane, state): (&Lane, &LaneState)| LaneProgress {
+            lane: *lane,
+            next: state.next,
+            confirmed: state.confirmed.len(),
+            in_flight_bytes: state.flight_bytes(),
+            parked: state.parked.len(),
+        };
+        self.lanes.iter().map(of).collect()
+    }
+}
+
+fn message(lane: Lane, item: Item) -> Message {
+    let Item { range, content, zero_gaps } = item;
+    match content {
+        Content::Block(bytes) => Message::Block(Block { lane, range, bytes, zero_gaps }),
+        Content::Gap { cause, since, until } => {
+            Message::Gap(GapNotice { lane, range, cause, since, until, zero_gaps })
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! One lane at the hub: what central lacks, what is under way, what is refused.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use hub_model::{RangeSet, SeqRange};
+use northbound_wire::WantedLane;
+
+use super::{Held, Item};
+
+/// A block or gap that was sent and not acknowledged yet.
+#[derive(Clone, Copy, Debug)]
+struct Flight {
+    to: u64,
+    bytes: u64,
+    sent_at_ms: u64,
+    /// Counts what the lane has sent, so that an acknowledgement of something younger tells.
+    order: u64,
+}
+
+/// A lane. Every number below `next` is either accounted for, lacking (`lacking`, or at or above `unsent_from`), ready,
+/// in flight or parked.
+#[derive(Debug, Default)]
+pub(super) struct LaneState {
+    /// The end of what the log has sealed.
+    pub(super) next: u64,
+    /// What central has, as far as it said.
+    pub(super) confirmed: RangeSet,
+    /// What central lacks below `unsent_from`.
+    lacking: RangeSet,
+    /// Nothing from here on was sent yet on this connection.
+    unsent_from: u64,
+    /// Refused for good under this term and version.
+    pub(super) parked: RangeSet,
+    /// What the shell was asked for.
+    pub(super) fetching: Option<SeqRange>,
+    /// Fetched, not sent yet.
+    ready: VecDeque<Item>,
+    flights: BTreeMap<u64, Flight>,
+    sent: u64,
+    acknowledged_order: u64,
+    /// Nothing is fetched before: the log had no answer, or central had no room.
+    pub(super) paused_until_ms: Option<u64>,
+    /// It was part of a Hello.
+    pub(super) greeted: bool,
+    /// Central has said what it wants of it on this connection.
+    resumed: bool,
+    /// Central has more holes than it could say.
+    pub(super) more_holes: bool,
+    /// Central holds numbers that this log never gave out: nothing may be sent that would collide with them.
+    pub(super) overtaken: bool,
+}
+
+impl LaneState {
+    /// Takes over what the log says it has.
+    /// What it remembers as confirmed counts at first sight only: from then on this end knows better.
+    pub(super) fn handle_held(&mut self, held: &Held, is_new: bool) {
+        self.next = self.next.max(held.next);
+        if is_new {
+            self.confirmed = held.confirmed.clone();
+        }
+    }
+
+    /// Takes over what central wants. Returns what was thought to be confirmed and is not, if anything.
+    pub(super) fn handle_wanted(&mut self, wanted: &WantedLane, same_terms: bool, anew: bool) -> RangeSet {
+        let mut has = RangeSet::from_range(SeqRange::new(0, wanted.have_upto));
+        wanted.holes.iter().for_each(|hole| has.remove(*hole));
+        if wanted.more_holes {
+            // What lies behind the last hole named is not known.
+            let known_to = wanted.holes.last().map_or(0, |hole| hole.to);
+            has.remove(SeqRange::new(known_to, wanted.have_upto));
+        }
+        self.resumed = true;
+        self.overtaken = wanted.have_upto > self.next;
+        self.more_holes = wanted.more_holes;
+        if !same_terms {
+            self.parked = RangeSet::new();
+        }
+        let mut disowned = self.confirmed.clone();
+        if wanted.more_holes {
+            disowned = RangeSet::new();
+            for hole in &wanted.holes {
+                self.confirmed_within(*hole).iter().for_each(|range| disowned.insert(range));
+            }
+        } else {
+            has.iter().for_each(|range| disowned.remove(range));
+        }
+        disowned.iter().for_each(|range| self.confirmed.remove(range));
+        self.confirmed.extend_from(&has);
+        self.lacking = wanted.holes.iter().fold(RangeSet::new(), |mut set, hole| {
+            set.insert(*hole);
+            set
+        });
+        self.unsent_from = wanted.have_upto;
+        if !anew {
+            self.keep_under_way();
+        }
+        self.parked.iter().for_each(|range| self.lacking.remove(range));
+        disowned
+    }
+
+    fn confirmed_within(&self, range: SeqRange) -> RangeSet {
+        let mut within = RangeSet::from_range(range);
+        let missing: Vec<SeqRange> = self.confirmed.missing_within(range).collect();
+        missing.into_iter().for_each(|hole| within.remove(hole));
+        within
+    }
+
+    /// On a connection that goes on, what is under way is still coming.
+    fn keep_under_way(&mut self) {
+        let flying = self.flights.iter().map(|(from, flight)| SeqRange::new(*from, flight.to));
+        let waiting = self.ready.iter().map(|item| item.range);
+        let under_way: Vec<SeqRange> = flying.chain(waiting).collect();
+        let reached = under_way.iter().map(|range| range.to).fold(self.unsent_from, u64::max);
+        self.lacking.insert(SeqRange::new(self.unsent_from, reached));
+        self.unsent_from = reached;
+        under_way.into_iter().for_each(|range| self.lacking.remove(range));
+    }
+
+    /// The connection is gone, and everything on it.
+    pub(super) fn forget_connection(&mut self) {
+        self.fetching = None;
+        self.ready.clear();
+        self.flights.clear();
+        self.paused_until_ms = None;
+        self.resumed = false;
+        (self.sent, self.acknowledged_order) = (0, 0);
+    }
+
+    /// What to ask the log for next, if anything.
+    pub(super) fn to_fetch(&self, now_ms: u64) -> Option<SeqRange> {
+        let busy = self.fetching.is_some() || !self.ready.is_empty();
+        if busy || !self.resumed || self.overtaken || self.paused_until_ms.is_some_and(|until| until > now_ms)
+        {
+            return None;
+        }
+        let lacking = self.lacking.iter().next().filter(|range| range.from < self.next);
+        let from = self.parked.upto(self.unsent_from);
+        let unsent = (from < self.next).then(|| SeqRange::new(from, self.next));
+        match (lacking, unsent) {
+            (Some(range), _) => Some(SeqRange::new(range.from, range.to.min(self.next))),
+            (None, unsent) => unsent,
+        }
+    }
+
+    /// Takes in what the log had. Returns false when the answer belongs to an earlier question.
+    pub(super) fn handle_items(&mut self, wanted: SeqRange, items: Vec<Item>) -> bool {
+        if self.fetching != Some(wanted) {
+            return false;
+        }
+        self.fetching = None;
+        for item in items {
+            self.lacking.remove(item.range);
+            if item.range.from <= self.parked.upto(self.unsent_from) {
+                self.unsent_from = self.unsent_from.max(item.range.to);
+            }
+            self.ready.push_back(item);
+        }
+        true
+    }
+
+    pub(super) fn ready_bytes(&self) -> Option<u64> {
+        self.ready.front().map(Item::wire_bytes)
+    }
+
+    /// Takes out the next item to send, and counts it as being in flight.
+    pub(super) fn take_ready(&mut self, now_ms: u64) -> Option<Item> {
+        let item = self.ready.pop_front()?;
+        self.sent += 1;
+        let flight =
+            Flight { to: item.range.to, bytes: item.wire_bytes(), sent_at_ms: now_ms, order: self.sent };
+        self.flights.insert(item.range.from, flight);
+        Some(item)
+    }
+
+    /// Central has these numbers. Returns those that are news.
+    pub(super) fn handle_ack(&mut self, upto: u64, ranges: &[SeqRange]) -> RangeSet {
+        let mut acknowledged = RangeSet::from_range(SeqRange::new(0, upto));
+        ranges.iter().for_each(|range| acknowledged.insert(*range));
+        // Nobody can have what was never given out.
+        acknowledged.remove(SeqRange::new(self.next, u64::MAX));
+        let mut news = acknowledged.clone();
+        let known: Vec<SeqRange> = self.confirmed.iter().collect();
+        known.into_iter().for_each(|range| news.remove(range));
+        self.confirmed.extend_from(&news);
+        for range in acknowledged.iter() {
+            self.lacking.remove(range);
+            self.parked.remove(range);
+        }
+        let arrived: Vec<(u64, u64)> = self
+            .flights
+            .iter()
+            .filter(|(from, flight)| acknowledged.covers(SeqRange::new(**from, flight.to)))
+            .map(|(from, flight)| (*from, flight.order))
+            .collect();
+        for (from, order) in arrived {
+            self.flights.remove(&from);
+            self.acknowledged_order = self.acknowledged_order.max(order);
+        }
+        news
+    }
+
+    /// Takes a refused range out of what is under way.
+    pub(super) fn land(&mut self, range: SeqRange) {
+        self.flights.remove(&range.from);
+    }
+
+    /// Central shall have this again.
+    pub(super) fn lack(&mut self, range: SeqRange) {
+        self.lacking.insert(range);
+        let known: Vec<SeqRange> = self.confirmed.iter().collect();
+        known.into_iter().for_each(|known| self.lacking.remove(known));
+    }
+
+    /// What was sent so long ago that it will not be acknowledged any more: something younger was, or nothing at all
+    /// has been for as long. Its bytes are given back to the credit, for central never counted them.
+    pub(super) fn expire(&mut self, now_ms: u64, timeout_ms: u64, silent: bool) -> u64 {
+        let lost: Vec<(u64, Flight)> = self
+            .flights
+            .iter()
+            .filter(|(_, flight)| now_ms.saturating_sub(flight.sent_at_ms) >= timeout_ms)
+            .filter(|(_, flight)| silent || flight.order < self.acknowledged_order)
+            .map(|(from, flight)| (*from, *flight))
+            .collect();
+        for (from, flight) in &lost {
+            self.flights.remove(from);
+            self.lack(SeqRange::new(*from, flight.to));
+        }
+        lost.iter().map(|(_, flight)| flight.bytes).sum()
+    }
+
+    /// Whether anything was sent and not acknowledged.
+    pub(super) fn is_flying(&self) -> bool {
+        !self.flights.is_empty()
+    }
+
+    /// Bytes in flight.
+    pub(super) fn flight_bytes(&self) -> u64 {
+        self.flights.values().map(|flight| flight.bytes).sum()
+    }
+
+    /// Whether every hole central named is filled.
+    pub(super) fn holes_are_filled(&self) -> bool {
+        self.lacking.is_empty() && self.ready.is_empty() && self.flights.is_empty() && self.fetching.is_none()
+    }
+}

@@ -1,0 +1,278 @@
+//! What each end refuses, and how it says so.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use hub_model::{BootId, Class, HubId, LogEpoch, RangeSet, SeqRange};
+use northbound_sync::{
+    Arrival, CentralConfig, CentralOutput, CentralSync, Content, Held, HubConfig, HubOutput, HubSync, Item,
+    Placed, Recheck,
+};
+use northbound_wire::{
+    Ack, Block, Credit, Hello, Lane, Message, Refusal, RefusalCode, RefusedItem, Resume, StreamKind,
+    Versions, WantedLane,
+};
+
+const HUB: HubId = HubId::from_bytes([1; 16]);
+const LANE: Lane = Lane { epoch: LogEpoch(5), class: Class::Telemetry };
+
+fn hub(term_seen: u64, next: u64) -> HubSync {
+    let config = HubConfig {
+        hub: HUB,
+        boot: BootId::from_bytes([2; 16]),
+        program: "test".to_owned(),
+        versions: Versions::OURS,
+    };
+    let mut hub = HubSync::new(config, term_seen);
+    hub.handle_held(vec![Held { lane: LANE, first: 0, next, confirmed: RangeSet::new() }], 0);
+    hub.handle_connected(0);
+    hub
+}
+
+fn outputs(hub: &mut HubSync) -> Vec<HubOutput> {
+    std::iter::from_fn(|| hub.poll_output()).collect()
+}
+
+fn said(central: &mut CentralSync) -> Vec<CentralOutput> {
+    std::iter::from_fn(|| central.poll_output()).collect()
+}
+
+fn resume(term: u64, version: u32, have_upto: u64) -> Message {
+    let lanes = vec![WantedLane { lane: LANE, have_upto, holes: Vec::new(), more_holes: false }];
+    Message::Resume(Resume { version, term, lanes })
+}
+
+fn hello(hub: HubId, versions: Versions, term_seen: u64) -> Message {
+    let boot = BootId::from_bytes([2; 16]);
+    let lanes = vec![northbound_wire::HeldLane { lane: LANE, first: 0, next: 100, confirmed_upto: 0 }];
+    Message::Hello(Hello { hub, versions, boot, term_seen, program: "test".to_owned(), lanes })
+}
+
+fn central() -> CentralSync {
+    CentralSync::new(CentralConfig::new(HUB, 7))
+}
+
+/// A central that syncs.
+fn syncing() -> CentralSync {
+    let mut central = central();
+    central.handle_message(hello(HUB, Versions::OURS, 0));
+    said(&mut central);
+    central.handle_accounted(vec![(LANE, RangeSet::new())]);
+    said(&mut central);
+    central
+}
+
+fn block(lane: Lane, from: u64, len: usize) -> Message {
+    let range = SeqRange::new(from, from + 1);
+    Message::Block(Block { lane, range, bytes: vec![0; len], zero_gaps: Vec::new() })
+}
+
+fn closed_for(central: &mut CentralSync) -> Refusal {
+    let closed = said(central)
+        .into_iter()
+        .find_map(|output| if let CentralOutput::Close(refusal) = output { Some(refusal) } else { None });
+    closed.expect("central ends the connection")
+}
+
+fn disconnected_for(hub: &mut HubSync) -> Refusal {
+    let closed = outputs(hub)
+        .into_iter()
+        .find_map(|output| if let HubOutput::Disconnect(refusal) = output { Some(refusal) } else { None });
+    closed.expect("the hub ends the connection")
+}
+
+#[test]
+fn central_refuses_a_hub_that_says_another_id_than_it_proved() {
+    let mut central = central();
+    central.handle_message(hello(HubId::from_bytes([9; 16]), Versions::OURS, 0));
+    let refusal = closed_for(&mut central);
+    assert_eq!(refusal.code, RefusalCode::HubMismatch);
+    assert!(refusal.detail.contains(&HUB.to_string()), "{refusal}");
+    central.handle_message(hello(HUB, Versions::OURS, 0));
+    assert!(said(&mut central).is_empty(), "a closed connection stays closed");
+}
+
+#[test]
+fn central_refuses_versions_it_does_not_speak_and_says_who_must_move() {
+    for (versions, advice) in
+        [(Versions { min: 0, max: 0 }, "upgrade the hub"), (Versions { min: 2, max: 9 }, "upgrade central")]
+    {
+        let mut central = central();
+        central.handle_message(hello(HUB, versions, 0));
+        let refusal = closed_for(&mut central);
+        assert_eq!(refusal.code, RefusalCode::Version);
+        assert!(refusal.detail.contains(advice), "{refusal}");
+    }
+}
+
+#[test]
+fn central_refuses_to_act_below_a_term_the_hub_has_seen() {
+    let mut central = central();
+    central.handle_message(hello(HUB, Versions::OURS, 8));
+    assert_eq!(closed_for(&mut central).code, RefusalCode::TermTooLow);
+}
+
+#[test]
+fn central_takes_nothing_before_the_hello_and_nothing_of_a_lane_it_did_not_hear_of() {
+    let mut early = central();
+    early.handle_message(block(LANE, 0, 10));
+    assert_eq!(closed_for(&mut early).code, RefusalCode::Unexpected);
+    let mut central = syncing();
+    central.handle_message(block(Lane { epoch: LogEpoch(6), ..LANE }, 0, 10));
+    assert_eq!(closed_for(&mut central).code, RefusalCode::Unexpected);
+}
+
+#[test]
+fn central_refuses_a_flood() {
+    let mut central = syncing();
+    for from in 0..200 {
+        central.handle_message(block(LANE, from, 60_000));
+    }
+    assert_eq!(closed_for(&mut central).code, RefusalCode::CreditExceeded);
+}
+
+#[test]
+fn central_refuses_messages_of_its_own_kind() {
+    let mut central = syncing();
+    central.handle_message(resume(1, 1, 0));
+    assert_eq!(closed_for(&mut central).code, RefusalCode::Unexpected);
+}
+
+#[test]
+fn central_passes_on_what_the_storage_refuses_and_goes_on() {
+    let mut central = syncing();
+    central.handle_message(block(LANE, 3, 10));
+    let range = SeqRange::new(3, 4);
+    let arrival = Arrival { lane: LANE, range, content: Content::Block(vec![0; 10]), zero_gaps: Vec::new() };
+    assert_eq!(said(&mut central), [CentralOutput::Store(arrival)]);
+    central.handle_placed(LANE, range, Placed::Refused(RefusalCode::BlockDamaged, "checksum".to_owned()));
+    let item = RefusedItem { lane: LANE, range };
+    let refusal = Refusal::of_item(RefusalCode::BlockDamaged, "checksum", item);
+    assert_eq!(said(&mut central), [CentralOutput::Send(Message::Refusal(refusal))]);
+}
+
+#[test]
+fn the_hub_refuses_a_version_it_did_not_offer() {
+    let mut hub = hub(0, 10);
+    hub.handle_message(resume(1, 0, 0), 1);
+    let refusal = disconnected_for(&mut hub);
+    assert_eq!(refusal.code, RefusalCode::Version);
+    assert!(outputs(&mut hub).is_empty(), "nothing is sent to such a central");
+}
+
+#[test]
+fn the_hub_refuses_a_lower_term_and_remembers_a_higher_one_first() {
+    let mut low = hub(5, 10);
+    low.handle_message(resume(4, 1, 0), 1);
+    assert_eq!(disconnected_for(&mut low).code, RefusalCode::TermTooLow);
+    let mut high = hub(5, 10);
+    outputs(&mut high);
+    high.handle_message(resume(6, 1, 0), 1);
+    assert_eq!(outputs(&mut high).first(), Some(&HubOutput::Term(6)));
+}
+
+#[test]
+fn the_hub_does_not_send_what_would_collide_with_numbers_it_never_gave_out() {
+    let mut hub = hub(0, 10);
+    outputs(&mut hub);
+    hub.handle_message(resume(1, 1, 50), 1);
+    let said = outputs(&mut hub);
+    assert!(said.contains(&HubOutput::Overtaken { lane: LANE, have_upto: 50, next: 10 }), "{said:?}");
+    assert!(!said.iter().any(|output| matches!(output, HubOutput::Fetch { .. })), "{said:?}");
+}
+
+#[test]
+fn the_hub_refuses_messages_of_its_own_kind() {
+    let mut hub = hub(0, 10);
+    hub.handle_message(block(LANE, 0, 1), 1);
+    assert_eq!(disconnected_for(&mut hub).code, RefusalCode::Unexpected);
+}
+
+/// Sends one block of `0..10`.
+fn hub_with_a_block_in_flight() -> HubSync {
+    let mut hub = hub(0, 10);
+    hub.handle_message(resume(1, 1, 0), 1);
+    let item = Item { range: SeqRange::new(0, 10), content: Content::Block(vec![1]), zero_gaps: Vec::new() };
+    hub.handle_items(LANE, SeqRange::new(0, 10), vec![item], 2);
+    let sent = outputs(&mut hub);
+    let on_its_stream = |o: &HubOutput| matches!(o, HubOutput::Send { stream: StreamKind::Backlog(_), .. });
+    assert!(sent.iter().any(on_its_stream), "{sent:?}");
+    hub
+}
+
+fn refused(code: RefusalCode) -> Message {
+    let item = RefusedItem { lane: LANE, range: SeqRange::new(0, 10) };
+    Message::Refusal(Refusal::of_item(code, "no", item))
+}
+
+#[test]
+fn a_refused_block_is_looked_at_again_parked_and_tried_under_a_new_term() {
+    let mut hub = hub_with_a_block_in_flight();
+    hub.handle_message(refused(RefusalCode::BlockVersion), 3);
+    assert_eq!(outputs(&mut hub), [HubOutput::Recheck { lane: LANE, range: SeqRange::new(0, 10) }]);
+    hub.handle_rechecked(LANE, SeqRange::new(0, 10), Recheck::Good, 4);
+    assert_eq!(hub.progress()[0].parked, 10);
+    hub.handle_connected(5);
+    outputs(&mut hub);
+    hub.handle_message(resume(1, 1, 0), 6);
+    assert!(outputs(&mut hub).is_empty(), "the same central would refuse it again");
+    hub.handle_connected(7);
+    outputs(&mut hub);
+    hub.handle_message(resume(2, 1, 0), 8);
+    let said = outputs(&mut hub);
+    assert!(said.iter().any(|output| matches!(output, HubOutput::Fetch { .. })), "{said:?}");
+}
+
+#[test]
+fn a_block_that_went_bad_is_answered_anew() {
+    let mut hub = hub_with_a_block_in_flight();
+    hub.handle_message(refused(RefusalCode::BlockDamaged), 3);
+    outputs(&mut hub);
+    hub.handle_rechecked(LANE, SeqRange::new(0, 10), Recheck::Gone, 4);
+    let wanted = SeqRange::new(0, 10);
+    assert!(matches!(outputs(&mut hub)[..], [HubOutput::Fetch { wanted: w, .. }] if w == wanted));
+}
+
+#[test]
+fn what_central_cannot_store_now_is_sent_again_after_a_pause() {
+    let mut hub = hub_with_a_block_in_flight();
+    hub.handle_message(refused(RefusalCode::StorageFailed), 3);
+    assert!(outputs(&mut hub).is_empty(), "not at once");
+    let due = hub.poll_timeout().unwrap();
+    assert!(due > 3 && due <= 10_000, "{due}");
+    hub.handle_timeout(due);
+    assert!(matches!(outputs(&mut hub)[..], [HubOutput::Fetch { .. }]));
+}
+
+#[test]
+fn a_refusal_of_the_connection_ends_it() {
+    let mut hub = hub(0, 10);
+    let refusal = Refusal::ending(RefusalCode::Forbidden, "suspended");
+    hub.handle_message(Message::Refusal(refusal.clone()), 1);
+    assert_eq!(disconnected_for(&mut hub), refusal);
+}
+
+#[test]
+fn without_credit_nothing_is_sent() {
+    let mut hub = hub(0, 1_000);
+    hub.handle_message(resume(1, 1, 0), 1);
+    outputs(&mut hub);
+    let mut sent = 0;
+    for n in 0..20 {
+        let range = SeqRange::new(n * 10, n * 10 + 10);
+        let item = Item { range, content: Content::Block(vec![0; 60_000]), zero_gaps: Vec::new() };
+        hub.handle_items(LANE, SeqRange::new(n * 10, 1_000), vec![item], 2);
+        sent += outputs(&mut hub).iter().filter(|o| matches!(o, HubOutput::Send { .. })).count();
+    }
+    assert_eq!(sent, 4, "256 KiB before central has granted anything");
+    hub.handle_message(Message::Credit(Credit { class: Class::Telemetry, bytes_total: 320_000 }), 3);
+    assert_eq!(outputs(&mut hub).iter().filter(|o| matches!(o, HubOutput::Send { .. })).count(), 1);
+}
+
+#[test]
+fn nobody_can_acknowledge_what_was_never_given_out() {
+    let mut hub = hub(0, 10);
+    hub.handle_message(resume(1, 1, 0), 1);
+    outputs(&mut hub);
+    hub.handle_message(Message::Ack(Ack { lane: LANE, upto: u64::MAX, ranges: Vec::new() }), 2);
+    assert_eq!(hub.progress()[0].confirmed, 10);
+}
