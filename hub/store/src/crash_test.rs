@@ -23,7 +23,7 @@ use crate::record::{Definition, Record};
 use crate::seal::SealPlan;
 
 const CONFIG: CoreConfig =
-    CoreConfig { wal_file_bytes: 64 * 1024, seal_after_ms: 3_000, quota_bytes: 1 << 40 };
+    CoreConfig { wal_file_bytes: 64 * 1024, seal_after_ms: 3_000, quota_bytes: 1 << 40, reserve: 512 };
 
 /// What one run of the script did; equal for equal seeds.
 #[derive(Debug, Default, PartialEq, Eq, Clone, Copy)]

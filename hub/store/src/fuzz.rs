@@ -43,6 +43,7 @@ pub fn wal_recovery(bytes: &[u8]) {
         epoch: LogEpoch(1),
         secret: [0; 16],
         file_bytes: WAL_BYTES as u64,
+        known: Vec::new(),
     };
     let found = recover(&disk, config, Sealed::default(), |commit| {
         assert!(commit.frames.iter().all(|f| f.range.from <= f.range.to), "ranges run forward");

@@ -27,6 +27,9 @@ use crate::writer::{Message, Writer, run_sealer};
 /// acknowledgements. Counted in units of 1 KiB, at least one per append.
 const WAITING_UNITS: usize = 4096;
 const UNIT_BYTES: usize = 1024;
+/// Numbers reserved ahead with each seal, which comes long before so many are used up: a WAL of 8 MiB files holds some
+/// 3 million of the shortest samples, and a class seals at 16,384.
+const RESERVE: u64 = 1 << 22;
 
 /// Settings of a log.
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +78,7 @@ pub fn open_on(
         wal_file_bytes: config.wal_file_bytes.max(256 * 1024).next_multiple_of(4096),
         seal_after_ms: u64::try_from(config.seal_after.as_millis()).unwrap_or(u64::MAX / 2),
         quota_bytes: config.quota_bytes,
+        reserve: RESERVE,
     };
     let began = clock();
     let (log, mut recovery) = open_core(&disk, core, context)?;

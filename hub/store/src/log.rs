@@ -32,9 +32,20 @@ pub(crate) struct CoreConfig {
     pub(crate) wal_file_bytes: u64,
     pub(crate) seal_after_ms: u64,
     pub(crate) quota_bytes: u64,
+    /// How many numbers of telemetry are reserved ahead with each seal; of the classes that are written little, fewer.
+    /// Too small: commits wait for seals. Too large: a WAL file taken away by hand leaves a longer gap row.
+    pub(crate) reserve: u64,
 }
 
 impl CoreConfig {
+    /// How many numbers of a class are reserved ahead.
+    pub(crate) const fn reserve_of(&self, class: Class) -> u64 {
+        match class {
+            Class::Telemetry | Class::Bulk | Class::Rollup => self.reserve,
+            Class::Alarm | Class::Event | Class::Audit | Class::Meta => self.reserve.div_ceil(64),
+        }
+    }
+
     /// The most encoded bytes of one commit: a quarter of a file, so that no file is left half empty.
     pub(crate) fn commit_bytes_max(&self) -> usize {
         usize::try_from(self.wal_file_bytes / 4).unwrap_or(usize::MAX).min(2 * 1024 * 1024)
@@ -70,6 +81,9 @@ pub(crate) struct Log {
     pending_definitions: Vec<Definition>,
     /// The next number of each class, pending records included.
     next: [u64; 7],
+    /// What the tables say may have been given out: no commit holds a number beyond, so that a start that finds WAL
+    /// files missing knows where to go on.
+    reserved: [u64; 7],
     dup: DupTable,
     sealed: Sealed,
     /// The number of the last commit whose records, marks and gaps were taken over here. Not the WAL's last number: a
@@ -91,12 +105,13 @@ pub(crate) struct CoreParts {
     pub(crate) wal: Wal,
     pub(crate) dup: DupTable,
     pub(crate) sealed: Sealed,
+    pub(crate) reserved: [u64; 7],
     pub(crate) last_stamp: Option<BootStamp>,
 }
 
 impl Log {
     pub(crate) fn new(parts: CoreParts, now: BootStamp) -> Log {
-        let CoreParts { config, identity, shared, wal, dup, sealed, last_stamp } = parts;
+        let CoreParts { config, identity, shared, wal, dup, sealed, reserved, last_stamp } = parts;
         let tail = shared.tail();
         let next = tail.next;
         let waiting_since_ms = Class::ALL.map(|class| (tail.records(class) > 0).then_some(now.mono_ms));
@@ -110,6 +125,7 @@ impl Log {
             pending: Pending::default(),
             pending_definitions: Vec::new(),
             next,
+            reserved,
             dup,
             committed: wal_number,
             sealed,
@@ -266,6 +282,9 @@ impl Log {
         if self.pending.is_empty() {
             return Ok(());
         }
+        if Class::ALL.into_iter().any(|c| self.next[c.index()] > self.reserved[c.index()]) {
+            return Err(WalError::Full);
+        }
         let base = self.pending.base(now);
         let (frames, count) = self.pending.encode();
         let mut attempt = 1;
@@ -338,16 +357,20 @@ impl Log {
         if self.sealing {
             return None;
         }
-        let all = all || self.wal.is_pressed();
+        let all = all || self.wal.is_pressed() || self.is_short_of_numbers();
         let tail = self.shared.tail();
         let dues = Class::ALL.map(|class| self.due(class, tail.records(class), now_ms, all));
+        let ahead = self.wal.list_differs() || self.is_short_of_numbers();
         // Gaps and marks that stand alone wait for company, unless the WAL needs the room.
-        if dues.iter().all(|d| *d == Due::No) && !(all && self.committed > self.sealed.number) {
+        let alone = self.committed > self.sealed.number || !tail.gaps.is_empty() || ahead;
+        if dues.iter().all(|d| *d == Due::No) && !(all && alone) {
             return None;
         }
         let mut frames = Vec::new();
         let mut upto = self.sealed.upto;
         for (class, due) in Class::ALL.into_iter().zip(dues) {
+            // A class without frames may end in a gap.
+            let due = if all { Due::All } else { due };
             upto[class.index()] =
                 take_frames(&tail, class, due, self.sealed.upto[class.index()], &mut frames);
         }
@@ -357,14 +380,39 @@ impl Log {
             && gaps.is_empty()
             && upto == self.sealed.upto
             && self.committed == self.sealed.number
+            && !ahead
         {
             return None;
         }
         self.sealing = true;
         let sealed = Sealed { upto, number: self.committed };
-        let Identity { hub, epoch, secret } = self.identity;
-        let info = StoreInfo { hub, epoch, secret, folded: sealed.number };
+        let info = self.info(sealed.number);
         Some(SealPlan { frames, gaps, dup: self.dup.take_dirty(), planned_ms: now_ms, sealed, info })
+    }
+
+    /// The store's row as it should be with the next write of the tables.
+    fn info(&self, folded: u64) -> StoreInfo {
+        let Identity { hub, epoch, secret } = self.identity;
+        let reserved = Class::ALL
+            .map(|c| self.reserved[c.index()].max(self.next[c.index()] + self.config.reserve_of(c)));
+        StoreInfo { hub, epoch, secret, folded, reserved, files: self.wal.list() }
+    }
+
+    /// Whether a class has used up more than half of its reserved numbers: the next seal reserves more.
+    fn is_short_of_numbers(&self) -> bool {
+        let ahead = |c: Class| self.next[c.index()] + self.config.reserve_of(c) / 2;
+        Class::ALL.into_iter().any(|c| ahead(c) > self.reserved[c.index()])
+    }
+
+    /// Lets the tables list the WAL files there are, so that all of them can be used, unless they do already.
+    pub(crate) fn store_list(&mut self) -> Result<(), TableError> {
+        let info = self.info(self.sealed.number);
+        if self.wal.list_differs() {
+            self.shared.tables.put_info(&info)?;
+            self.reserved = info.reserved;
+        }
+        self.wal.handle_listed(info.files);
+        Ok(())
     }
 
     fn due(&self, class: Class, records: u64, now_ms: u64, all: bool) -> Due {
@@ -425,7 +473,9 @@ impl Log {
         let folded = |g: &Gap| plan.gaps.contains(g);
         tail.gaps.retain(|g| !folded(g) || g.range.from >= upto[g.class.index()] && !g.range.is_empty());
         drop(tail);
+        self.reserved = plan.info.reserved;
         self.wal.handle_sealed(plan.sealed);
+        self.wal.handle_listed(plan.info.files.clone());
         set(&self.shared.counters.wal_files, self.wal.file_count() as u64);
     }
 

@@ -19,7 +19,7 @@ use crate::table::Tables;
 
 const BOOT: BootId = BootId::from_bytes([1; 16]);
 const CONFIG: CoreConfig =
-    CoreConfig { wal_file_bytes: 512 * 1024, seal_after_ms: 60_000, quota_bytes: 1 << 40 };
+    CoreConfig { wal_file_bytes: 512 * 1024, seal_after_ms: 60_000, quota_bytes: 1 << 40, reserve: 1 << 16 };
 
 fn at(mono_ms: u64) -> BootStamp {
     BootStamp { boot: BOOT, mono_ms }
@@ -294,7 +294,7 @@ fn tables_of_a_newer_program_are_left_alone() {
     let (log, _) = open(&disk, at(0));
     let shared = log.shared();
     let info = crate::table::store_info::KEY;
-    shared.tables.put_info_for_test(info, &[2, 0, 0, 0]);
+    shared.tables.put_info_for_test(info, &[9, 0, 0, 0]);
     drop((log, shared));
     let restarted: Arc<dyn Disk> = Arc::new(disk.kill());
     let context = OpenContext { hub: HubId::from_bytes([8; 16]), now: at(2), seed: [3; 32] };

@@ -11,7 +11,7 @@ use crate::catalog::Catalog;
 use crate::disk::{Disk, distrust};
 use crate::dup::DupTable;
 use crate::field::Malformed;
-use crate::log::{CoreConfig, CoreParts, Identity, Log};
+use crate::log::{CoreConfig, CoreParts, Identity, Log, seal};
 use crate::record::{Record, put_definition, put_event, put_sample};
 use crate::salvage::{self, Salvage, set_file_aside};
 use crate::shared::{Shared, add, set};
@@ -53,6 +53,9 @@ pub struct Recovery {
     pub damaged: u64,
     /// Records lost to that; each range has a gap row.
     pub lost: Vec<(Class, SeqRange)>,
+    /// WAL files that should be there and are missing, cut or replaced by older ones. The numbers they may have held are
+    /// among the lost ones, and are not given out again.
+    pub missing: Vec<String>,
     /// Files that could not be opened and were set aside.
     pub set_aside: Vec<String>,
     /// How long opening took.
@@ -91,23 +94,24 @@ pub(crate) fn open_core(
     }
     let (loaded, salvage) = match load(disk) {
         Ok(Loaded::Log(loaded)) => (loaded, None),
-        Ok(Loaded::Empty(tables)) => create(disk, tables, context, &mut set_aside)?,
+        Ok(Loaded::Empty(tables)) => create(disk, tables, config, context, &mut set_aside)?,
         Err(error) if is_damage(&error) => {
             tracing::error!(%error, "the tables are damaged and are set aside; a new epoch begins");
             set_file_aside(disk.as_ref(), Tables::FILE, &mut set_aside)?;
-            create(disk, Tables::open(Arc::clone(disk))?, context, &mut set_aside)?
+            create(disk, Tables::open(Arc::clone(disk))?, config, context, &mut set_aside)?
         }
         Err(error) => return Err(error.into()),
     };
     let LoadedLog { tables, info, sealed, catalog, dup, held } = *loaded;
     // Nothing was ever acknowledged without a WAL file, so a half-made table file alone is no log that was lost.
     let is_new = salvage.as_ref().is_some_and(Salvage::is_empty);
-    let mut replay = Replay::new(info, sealed, catalog, dup);
+    let mut replay = Replay::new(&info, sealed, catalog, dup);
     let wal_config = WalConfig {
         hub: info.hub,
         epoch: info.epoch,
         secret: info.secret,
         file_bytes: config.wal_file_bytes,
+        known: info.files,
     };
     let (mut wal, findings) = recover(disk, wal_config, sealed, |commit| replay.visit(&commit))?;
     if let Err(error) = wal.provide_files() {
@@ -116,39 +120,70 @@ pub(crate) fn open_core(
         }
         tracing::warn!(%error, "no room for all WAL files yet");
     }
+    let WalFindings { damaged, torn_tail, lacking, .. } = findings;
+    if !lacking.is_empty() {
+        tracing::error!(files = ?lacking, "WAL files are missing or cut; the numbers they may have held are lost");
+        Class::ALL
+            .into_iter()
+            .for_each(|class| replay.lose(class, info.reserved[class.index()], context.now));
+    }
     let Replay { tail, catalog, dup, lost, last_stamp, clean, records, .. } = replay;
     let shared = Arc::new(Shared::new(info.hub, info.epoch, context.now.boot, tables, tail, catalog));
-    let WalFindings { damaged, torn_tail, .. } = findings;
+    let damaged = damaged + lacking.len() as u64;
     add(&shared.counters.damaged, damaged);
     set(&shared.counters.block_bytes_held, held);
     let mut recovery = Recovery {
         hub: info.hub,
         epoch: info.epoch,
         is_new,
-        clean: clean || is_new,
+        clean: clean && lacking.is_empty() || is_new,
         records,
         torn_tail,
         damaged,
         lost: lost.iter().map(|g| (g.class, g.range)).collect(),
+        missing: lacking,
         set_aside,
         duration: Duration::ZERO,
     };
     let identity = Identity { hub: info.hub, epoch: info.epoch, secret: info.secret };
-    let mut log = Log::new(CoreParts { config, identity, shared, wal, dup, sealed, last_stamp }, context.now);
+    let parts = CoreParts { config, identity, shared, wal, dup, sealed, reserved: info.reserved, last_stamp };
+    let mut log = Log::new(parts, context.now);
+    settle(&mut log, &recovery, context.now)?;
     if let Some(salvage) = salvage.filter(|_| !is_new) {
         recovery.records =
             salvage::store(&mut log, salvage, context.now).map_err(|e| OpenError::Io(io::Error::other(e)))?;
     }
-    lost.iter().for_each(|gap| log.stage_gap(*gap, context.now));
-    if !recovery.clean {
-        log.stage_restart_gap(context.now);
+    first_commit(&mut log, &recovery, &lost, context.now);
+    Ok((log, recovery))
+}
+
+/// Brings the tables up to what was found. After a loss of WAL files, what is left is sealed together with the gaps, in
+/// one transaction: until it is written, the next start notices the same loss; from then on, numbers begin behind it.
+fn settle(log: &mut Log, recovery: &Recovery, now: BootStamp) -> Result<(), TableError> {
+    let lossy = !recovery.missing.is_empty();
+    if let Some(plan) = lossy.then(|| log.plan_seal(now.mono_ms, true)).flatten() {
+        seal(&log.shared(), &plan)?;
+        log.sealed(&plan);
     }
-    log.stage_open(context.now);
-    if let Err(error) = log.commit(context.now) {
+    if let Err(error) = log.store_list() {
+        tracing::warn!(%error, "the tables do not take the list of WAL files now; the next seal does it");
+    }
+    Ok(())
+}
+
+/// Puts into the WAL what opening found and the tables do not say yet.
+fn first_commit(log: &mut Log, recovery: &Recovery, lost: &[Gap], now: BootStamp) {
+    if recovery.missing.is_empty() {
+        lost.iter().for_each(|gap| log.stage_gap(*gap, now));
+    }
+    if !recovery.clean {
+        log.stage_restart_gap(now);
+    }
+    log.stage_open(now);
+    if let Err(error) = log.commit(now) {
         // Nobody was told of anything; it goes with the next commit that works.
         tracing::warn!(%error, "the first commit after opening has to wait");
     }
-    Ok((log, recovery))
 }
 
 /// What the tables held.
@@ -218,6 +253,7 @@ fn is_damage(error: &TableError) -> bool {
 fn create(
     disk: &Arc<dyn Disk>,
     tables: Tables,
+    config: CoreConfig,
     context: &OpenContext,
     set_aside: &mut Vec<String>,
 ) -> Result<(Box<LoadedLog>, Option<Salvage>), OpenError> {
@@ -226,8 +262,10 @@ fn create(
     let mut secret = [0; 16];
     secret.copy_from_slice(&rest[..16]);
     let epoch = LogEpoch(u64::from_le_bytes([e0, e1, e2, e3, e4, e5, e6, e7]));
-    let info = StoreInfo { hub: salvage.hub.unwrap_or(context.hub), epoch, secret, folded: 0 };
-    tables.create(info)?;
+    let hub = salvage.hub.unwrap_or(context.hub);
+    let reserved = Class::ALL.map(|class| config.reserve_of(class));
+    let info = StoreInfo { hub, epoch, secret, folded: 0, reserved, files: Vec::new() };
+    tables.create(&info)?;
     let (sealed, catalog, dup) = (Sealed::default(), Catalog::default(), DupTable::default());
     Ok((Box::new(LoadedLog { tables, info, sealed, catalog, dup, held: 0 }), Some(salvage)))
 }
@@ -245,7 +283,7 @@ struct Replay {
 }
 
 impl Replay {
-    fn new(info: StoreInfo, sealed: Sealed, catalog: Catalog, dup: DupTable) -> Replay {
+    fn new(info: &StoreInfo, sealed: Sealed, catalog: Catalog, dup: DupTable) -> Replay {
         let mut tail = Tail::default();
         tail.next = sealed.upto;
         let folded = info.folded;

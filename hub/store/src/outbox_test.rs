@@ -20,7 +20,7 @@ use crate::table::quarantine::BLOCKS_MAX;
 
 const BOOT: BootId = BootId::from_bytes([1; 16]);
 const CONFIG: CoreConfig =
-    CoreConfig { wal_file_bytes: 512 * 1024, seal_after_ms: 60_000, quota_bytes: 1 << 40 };
+    CoreConfig { wal_file_bytes: 512 * 1024, seal_after_ms: 60_000, quota_bytes: 1 << 40, reserve: 1 << 16 };
 const T: Class = Class::Telemetry;
 
 fn at(mono_ms: u64) -> BootStamp {

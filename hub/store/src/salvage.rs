@@ -48,7 +48,8 @@ pub(crate) fn take_wal(disk: &Arc<dyn Disk>, set_aside: &mut Vec<String>) -> Res
     let header = names.iter().find_map(|name| header(disk.as_ref(), name));
     if let Some((header, file_bytes)) = header {
         salvage.hub = Some(header.hub);
-        let config = WalConfig { hub: header.hub, epoch: header.epoch, secret: header.secret, file_bytes };
+        let FileHeader { hub, epoch, secret, .. } = header;
+        let config = WalConfig { hub, epoch, secret, file_bytes, known: Vec::new() };
         // Nothing counts as sealed: what the lost tables had is lost, unless the WAL still has it.
         recover(disk, config, Sealed::default(), |commit| salvage.commits.push(read_commit(&commit)))?;
     }

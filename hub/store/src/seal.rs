@@ -91,7 +91,7 @@ fn skip_gaps(tail: &Tail, class: Class, mut at: u64) -> u64 {
 /// Frames that do not decode (nothing but a fault of memory makes such) become a gap instead.
 pub(crate) fn encode(epoch: LogEpoch, plan: &SealPlan) -> SealWrite {
     let mut write = SealWrite {
-        info: Some(plan.info),
+        info: Some(plan.info.clone()),
         gaps: plan.gaps.clone(),
         dup: plan.dup.clone(),
         sealed_upto: Class::ALL.iter().map(|c| (*c, plan.sealed.upto[c.index()])).collect(),

@@ -192,8 +192,18 @@ impl Tables {
         Ok(row.map(|r| store_info::decode_value(r.value())).transpose()?)
     }
 
+    /// Writes the store's row.
+    pub(crate) fn put_info(&self, info: &StoreInfo) -> Result<(), TableError> {
+        self.write(|txn| {
+            let value = store_info::encode_value(info);
+            txn.open_table(store_info::STORE_INFO)?.insert(store_info::KEY, value.as_slice())?;
+            Ok(Some(()))
+        })?;
+        Ok(())
+    }
+
     /// Makes all tables and the store's row, in a new file.
-    pub(crate) fn create(&self, info: StoreInfo) -> Result<(), TableError> {
+    pub(crate) fn create(&self, info: &StoreInfo) -> Result<(), TableError> {
         let txn = self.begin()?;
         for table in [
             block::BLOCK,
@@ -210,7 +220,7 @@ impl Tables {
             txn.open_table(table)?;
         }
         txn.open_table(store_info::STORE_INFO)?
-            .insert(store_info::KEY, store_info::encode_value(&info).as_slice())?;
+            .insert(store_info::KEY, store_info::encode_value(info).as_slice())?;
         Ok(txn.commit()?)
     }
 

@@ -1,7 +1,8 @@
 //! The write-ahead log: preallocated files used in turn, one commit at a time, each followed by one fdatasync.
 //!
 //! Owns the files `wal-NNN`. Invariants: a page that holds an acknowledged commit is never rewritten; a file is used
-//! again only when everything in it is in the tables; write N+1 starts after the sync of N. Formats are described in
+//! again only when everything in it is in the tables; a file holds no commit before the tables list it, and goes only
+//! when they do not list it any more; write N+1 starts after the sync of N. Formats are described in
 //! `docs/formats/wal.md`; the order of reading is [`header`], [`commit`], [`frame`], then [`recovery`].
 
 pub(crate) mod commit;
@@ -12,7 +13,7 @@ pub(crate) mod pending;
 pub(crate) mod recovery;
 mod writer;
 
-pub(crate) use writer::{Sealed, Wal, WalConfig, WalError};
+pub(crate) use writer::{KnownFile, Sealed, Wal, WalConfig, WalError};
 
 /// Commits begin on this boundary, the page of the flash and file systems we meet.
 pub(crate) const PAGE: usize = 4096;

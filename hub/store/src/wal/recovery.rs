@@ -11,13 +11,13 @@ use std::sync::Arc;
 use super::commit::{COMMIT_HEADER_BYTES, CommitHeader};
 use super::frame::{FrameRef, read_frame};
 use super::header::{FileHeader, NEWER};
-use super::writer::{FileState, Sealed, Wal, WalConfig, WalFile, name_number};
+use super::writer::{FileState, KnownFile, Sealed, Wal, WalConfig, WalFile, file_name, name_number};
 use super::{PAGE, pages};
 use crate::disk::{Disk, distrust};
 use crate::field::Reader;
 
 /// What reading the files found, besides the commits it handed on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct WalFindings {
     /// Commits handed on.
     pub(crate) commits: u64,
@@ -25,6 +25,8 @@ pub(crate) struct WalFindings {
     pub(crate) damaged: u64,
     /// The last write was torn and is dropped: normal after a crash.
     pub(crate) torn_tail: bool,
+    /// Files that should be there and are missing, cut or replaced by older ones.
+    pub(crate) lacking: Vec<String>,
 }
 
 /// A commit as recovery hands it on.
@@ -49,7 +51,8 @@ pub(crate) fn recover(
 ) -> io::Result<(Wal, WalFindings)> {
     let (mut candidates, mut files) = candidates(disk, &config)?;
     candidates.sort_by_key(|c| c.generation);
-    let mut findings = WalFindings::default();
+    let mut findings =
+        WalFindings { lacking: lacking(&config.known, &candidates, &files), ..WalFindings::default() };
     let mut current = None;
     let (mut generation, mut number) = (0, 0);
     let last = candidates.len().wrapping_sub(1);
@@ -66,17 +69,15 @@ pub(crate) fn recover(
         if header_damaged && reading.last > sealed.number {
             findings.damaged += 1;
         }
-        file.state = FileState::Used {
-            generation: file_generation,
-            last: reading.last,
-            upto: reading.upto,
-            failed: false,
-        };
+        // A file that someone has cut is read and not written again.
+        let failed = known(&config.known, &file).is_some_and(|known| file.len < known.bytes);
+        let upto = reading.upto;
+        file.state = FileState::Used { generation: file_generation, last: reading.last, upto, failed };
         files.push(file);
         if order == last {
             findings.torn_tail =
                 bytes.get(end..end + PAGE).is_some_and(|page| looks_torn(page, file_generation));
-            current = Some((files.len() - 1, end as u64));
+            current = (!failed).then_some((files.len() - 1, end as u64));
         }
     }
     let number = number.max(sealed.number);
@@ -93,7 +94,7 @@ fn candidates(disk: &Arc<dyn Disk>, config: &WalConfig) -> io::Result<(Vec<Candi
         }
         let handle = disk.open_direct(&name)?;
         let len = handle.size()?;
-        let file = WalFile { name, len, handle, state: FileState::Free };
+        let mut file = WalFile { name, len, handle, state: FileState::Free };
         let mut page = vec![0; PAGE.min(usize::try_from(len).unwrap_or(PAGE))];
         file.handle.read_at(0, &mut page)?;
         let ours = |h: &FileHeader| h.epoch == config.epoch && h.secret == config.secret;
@@ -112,15 +113,39 @@ fn candidates(disk: &Arc<dyn Disk>, config: &WalConfig) -> io::Result<(Vec<Candi
             }
             Err(_) => match generation_inside(&read_all(&file)?, config) {
                 Some(generation) => candidates.push(Candidate { file, generation, header_damaged: true }),
-                // The zero-filling of a new file was cut short, or the size was changed.
-                None if len != config.file_bytes => {
-                    disk.remove(&file.name)?;
+                None => {
+                    // Of another size: its zero-filling was cut short, or the setting was changed.
+                    let state = match known(&config.known, &file) {
+                        _ if len != config.file_bytes => FileState::Retired,
+                        Some(_) => FileState::Free,
+                        None => FileState::New,
+                    };
+                    file.state = state;
+                    free.push(file);
                 }
-                None => free.push(file),
             },
         }
     }
     Ok((candidates, free))
+}
+
+/// The entry of a file in the tables' list.
+fn known<'k>(known: &'k [KnownFile], file: &WalFile) -> Option<&'k KnownFile> {
+    known.iter().find(|k| Some(k.number) == name_number(&file.name))
+}
+
+/// What is not as the tables have it: a file is gone, shorter, or holds only what is older than it once held.
+fn lacking(known: &[KnownFile], candidates: &[Candidate], free: &[WalFile]) -> Vec<String> {
+    let found = |number: u32| {
+        let used = candidates.iter().map(|c| (&c.file, c.generation));
+        let found = used.chain(free.iter().map(|file| (file, 0)));
+        found.into_iter().find(|(file, _)| name_number(&file.name) == Some(number))
+    };
+    let is_lacking = |known: &&KnownFile| {
+        found(known.number)
+            .is_none_or(|(file, generation)| file.len < known.bytes || generation < known.generation)
+    };
+    known.iter().filter(is_lacking).map(|known| file_name(known.number)).collect()
 }
 
 /// The highest generation of any whole commit in a file whose header does not tell.

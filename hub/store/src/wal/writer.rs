@@ -23,6 +23,19 @@ pub(crate) struct WalConfig {
     pub(crate) epoch: LogEpoch,
     pub(crate) secret: Secret,
     pub(crate) file_bytes: u64,
+    /// The files there should be.
+    pub(crate) known: Vec<KnownFile>,
+}
+
+/// A file as the tables list it, so that a start notices when it is missing, cut or replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct KnownFile {
+    /// The number in its name.
+    pub(crate) number: u32,
+    /// Its size.
+    pub(crate) bytes: u64,
+    /// The generation of a commit in it, 0 when there need be none. It may hold a later one by now.
+    pub(crate) generation: u64,
 }
 
 /// How far the tables have taken over: records below `upto` of each class, and marks and gaps of commits up to and
@@ -36,8 +49,9 @@ pub(crate) struct Sealed {
 /// Why a commit is not on flash. Nothing was acknowledged; the same frames may be written again.
 #[derive(Debug, Error)]
 pub(crate) enum WalError {
-    /// Every file still holds records that the tables lack.
-    #[error("write: every WAL file is full")]
+    /// It has to wait for the next seal: every file still holds records that the tables lack, or is not in their list
+    /// yet, or they reserve too few numbers.
+    #[error("write: no WAL file or no number is free before the next seal")]
     Full,
     /// No file could be written and synced.
     #[error("write: {0}")]
@@ -58,10 +72,14 @@ pub(super) struct WalFile {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FileState {
+    /// Made, and not in the tables' list yet.
+    New,
     /// Nothing in it counts.
     Free,
     /// Holds commits up to `last` whose records end at `upto`.
     Used { generation: u64, last: u64, upto: [u64; 7], failed: bool },
+    /// Nothing in it counts nor will; it goes when the tables do not list it any more.
+    Retired,
 }
 
 #[derive(Debug)]
@@ -77,6 +95,8 @@ pub(crate) struct Wal {
     /// The last commit that was synced.
     number: u64,
     sealed: Sealed,
+    /// The files the tables list.
+    listed: Vec<KnownFile>,
     next_name: u32,
     pub(crate) bytes_written: u64,
 }
@@ -94,6 +114,7 @@ impl Wal {
         let next_name = files.iter().filter_map(|f| name_number(&f.name)).max().map_or(0, |n| n + 1);
         let mut wal = Wal {
             disk,
+            listed: config.known.clone(),
             config,
             files,
             current,
@@ -110,7 +131,7 @@ impl Wal {
 
     /// Makes sure that there are enough files, zero-filled, so that commits need no allocation.
     pub(crate) fn provide_files(&mut self) -> io::Result<()> {
-        while self.files.iter().filter(|f| !f.failed()).count() < FILES_MIN && self.files.len() < FILES_MAX {
+        while self.files.iter().filter(|f| f.serves()).count() < FILES_MIN && self.files.len() < FILES_MAX {
             self.create_file()?;
         }
         Ok(())
@@ -124,6 +145,38 @@ impl Wal {
     /// How many files there are.
     pub(crate) fn file_count(&self) -> usize {
         self.files.len()
+    }
+
+    /// The files as the tables should list them.
+    pub(crate) fn list(&self) -> Vec<KnownFile> {
+        let kept = self.files.iter().filter(|f| f.state != FileState::Retired);
+        let mut list: Vec<KnownFile> = kept.filter_map(WalFile::known).collect();
+        list.sort_by_key(|f| f.number);
+        list
+    }
+
+    /// Whether the tables list other files than there are.
+    pub(crate) fn list_differs(&self) -> bool {
+        let brief =
+            |list: &[KnownFile]| -> Vec<(u32, u64)> { list.iter().map(|f| (f.number, f.bytes)).collect() };
+        brief(&self.list()) != brief(&self.listed)
+    }
+
+    /// The tables list these files now: new ones may be used, and those they have forgotten go.
+    pub(crate) fn handle_listed(&mut self, list: Vec<KnownFile>) {
+        let mut gone = Vec::new();
+        for (at, file) in self.files.iter_mut().enumerate() {
+            let listed = list.iter().any(|f| Some(f.number) == name_number(&file.name));
+            if file.state == FileState::New && listed {
+                file.state = FileState::Free;
+            } else if file.state == FileState::Retired && !listed {
+                gone.push(at);
+            }
+        }
+        self.listed = list;
+        for at in gone.into_iter().rev() {
+            self.drop_file(at);
+        }
     }
 
     /// Whether the next file must wait for the tables although this one is past its half.
@@ -220,27 +273,22 @@ impl Wal {
         Ok(())
     }
 
-    /// The tables have taken over more: files with nothing else in them are free again, failed ones go.
+    /// The tables have taken over more: files with nothing else in them are free again, failed ones retire.
     pub(crate) fn handle_sealed(&mut self, sealed: Sealed) {
         self.sealed = sealed;
         let current = self.current.map(|(at, _)| at);
-        let mut gone = Vec::new();
         for (at, file) in self.files.iter_mut().enumerate() {
+            let FileState::Used { failed, .. } = file.state else { continue };
             if Some(at) == current || !file.covered_by(&sealed) {
                 continue;
             }
-            if file.failed() || file.len != self.config.file_bytes {
-                gone.push(at);
-            } else {
-                file.state = FileState::Free;
-            }
-        }
-        for at in gone.into_iter().rev() {
-            self.drop_file(at);
+            let retires = failed || file.len != self.config.file_bytes;
+            file.state = if retires { FileState::Retired } else { FileState::Free };
         }
     }
 
-    /// A file to go on with. Making another is only tried when there is none: on a full disk intake goes on.
+    /// A file to go on with. Making another is only tried when there is none: on a full disk intake goes on. It can be
+    /// used when the next seal has put it on the tables' list.
     fn free_file(&mut self) -> Result<usize, WalError> {
         let free = |files: &[WalFile]| files.iter().position(|f| f.state == FileState::Free);
         if let Some(at) = free(&self.files) {
@@ -284,19 +332,34 @@ impl Wal {
             }
             return Err(error);
         }
-        self.files.push(WalFile { name, len: self.config.file_bytes, handle, state: FileState::Free });
+        self.files.push(WalFile { name, len: self.config.file_bytes, handle, state: FileState::New });
         Ok(())
     }
 }
 
 impl WalFile {
-    fn failed(&self) -> bool {
-        matches!(self.state, FileState::Used { failed: true, .. })
+    /// Whether it takes commits, now or later.
+    fn serves(&self) -> bool {
+        match self.state {
+            FileState::New | FileState::Free => true,
+            FileState::Used { failed, .. } => !failed,
+            FileState::Retired => false,
+        }
+    }
+
+    /// How the tables should list it.
+    fn known(&self) -> Option<KnownFile> {
+        let generation = match self.state {
+            // Of its commits, one is whole on flash and stays so until a later generation is.
+            FileState::Used { generation, upto, failed: false, .. } if upto != [0; 7] => generation,
+            FileState::Used { .. } | FileState::New | FileState::Free | FileState::Retired => 0,
+        };
+        Some(KnownFile { number: name_number(&self.name)?, bytes: self.len, generation })
     }
 
     fn covered_by(&self, sealed: &Sealed) -> bool {
         match self.state {
-            FileState::Free => true,
+            FileState::New | FileState::Free | FileState::Retired => true,
             FileState::Used { last, upto, .. } => {
                 last <= sealed.number && upto.iter().zip(sealed.upto).all(|(held, sealed)| *held <= sealed)
             }
