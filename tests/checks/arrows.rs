@@ -15,6 +15,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("southbound", &["hub-model", "southbound-wire"]),
     ("hub-chassis", &["hub-model"]),
     ("hub", &["hub-chassis", "hub-model", "hub-store", "southbound", "southbound-wire"]),
+    ("northbound-wire", &["hub-model"]),
+    ("northbound-sync", &["hub-model", "northbound-wire"]),
+    ("northbound-trust", &["hub-model", "northbound-wire"]),
+    ("northbound", &["hub-model", "northbound-sync", "northbound-trust", "northbound-wire"]),
     // The harness reaches into parsers to fuzz them, the bench into the store to measure it. Nothing depends on them.
     ("site-tests", &["hub-model", "hub-store", "southbound", "southbound-wire"]),
     ("site-bench", &["hub-model", "hub-store", "site-tests"]),
