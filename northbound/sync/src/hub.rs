@@ -349,7 +349,7 @@ impl HubSync {
         for wanted in &resume.lanes {
             let Some(lane) = self.lanes.get_mut(&wanted.lane) else { continue };
             let before = lane.confirmed.clone();
-            let disowned = lane.handle_wanted(wanted, same_terms, !self.greeted_before);
+            let disowned = lane.handle_wanted(wanted, same_terms, !self.greeted_before, now_ms);
             if lane.overtaken {
                 let (have_upto, next) = (wanted.have_upto, lane.next);
                 self.outputs.push_back(HubOutput::Overtaken { lane: wanted.lane, have_upto, next });
@@ -378,7 +378,7 @@ impl HubSync {
             lane.lack(item.range);
             lane.paused_until_ms = Some(now_ms + PAUSE_MS);
         } else {
-            lane.parked.insert(item.range);
+            lane.park(item.range, now_ms);
             self.outputs.push_back(HubOutput::Recheck { lane: item.lane, range: item.range });
         }
     }

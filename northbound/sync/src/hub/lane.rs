@@ -7,6 +7,9 @@ use northbound_wire::WantedLane;
 
 use super::{Held, Item};
 
+/// What was refused this long ago is tried again on a new connection: central's program may be a newer one.
+const PARKED_MS: u64 = 3_600_000;
+
 /// A block or gap that was sent and not acknowledged yet.
 #[derive(Clone, Copy, Debug)]
 struct Flight {
@@ -29,8 +32,10 @@ pub(super) struct LaneState {
     lacking: RangeSet,
     /// Nothing from here on was sent yet on this connection.
     unsent_from: u64,
-    /// Refused for good under this term and version.
+    /// Refused under this term and version.
     pub(super) parked: RangeSet,
+    /// When something was parked last.
+    parked_at_ms: u64,
     /// What the shell was asked for.
     pub(super) fetching: Option<SeqRange>,
     /// Fetched, not sent yet.
@@ -61,7 +66,13 @@ impl LaneState {
     }
 
     /// Takes over what central wants. Returns what was thought to be confirmed and is not, if anything.
-    pub(super) fn handle_wanted(&mut self, wanted: &WantedLane, same_terms: bool, anew: bool) -> RangeSet {
+    pub(super) fn handle_wanted(
+        &mut self,
+        wanted: &WantedLane,
+        same_terms: bool,
+        anew: bool,
+        now_ms: u64,
+    ) -> RangeSet {
         let mut has = RangeSet::from_range(SeqRange::new(0, wanted.have_upto));
         wanted.holes.iter().for_each(|hole| has.remove(*hole));
         if wanted.more_holes {
@@ -72,18 +83,12 @@ impl LaneState {
         self.resumed = true;
         self.overtaken = wanted.have_upto > self.next;
         self.more_holes = wanted.more_holes;
-        if !same_terms {
+        if !same_terms || anew && now_ms.saturating_sub(self.parked_at_ms) >= PARKED_MS {
             self.parked = RangeSet::new();
         }
+        // What central does not say it has is not confirmed, whatever was said before.
         let mut disowned = self.confirmed.clone();
-        if wanted.more_holes {
-            disowned = RangeSet::new();
-            for hole in &wanted.holes {
-                self.confirmed_within(*hole).iter().for_each(|range| disowned.insert(range));
-            }
-        } else {
-            has.iter().for_each(|range| disowned.remove(range));
-        }
+        has.iter().for_each(|range| disowned.remove(range));
         disowned.iter().for_each(|range| self.confirmed.remove(range));
         self.confirmed.extend_from(&has);
         self.lacking = wanted.holes.iter().fold(RangeSet::new(), |mut set, hole| {
@@ -96,13 +101,6 @@ impl LaneState {
         }
         self.parked.iter().for_each(|range| self.lacking.remove(range));
         disowned
-    }
-
-    fn confirmed_within(&self, range: SeqRange) -> RangeSet {
-        let mut within = RangeSet::from_range(range);
-        let missing: Vec<SeqRange> = self.confirmed.missing_within(range).collect();
-        missing.into_iter().for_each(|hole| within.remove(hole));
-        within
     }
 
     /// On a connection that goes on, what is under way is still coming.
@@ -202,6 +200,12 @@ impl LaneState {
     /// Takes a refused range out of what is under way.
     pub(super) fn land(&mut self, range: SeqRange) {
         self.flights.remove(&range.from);
+    }
+
+    /// Central will not have it; it stays here, unconfirmed.
+    pub(super) fn park(&mut self, range: SeqRange, now_ms: u64) {
+        self.parked.insert(range);
+        self.parked_at_ms = now_ms;
     }
 
     /// Central shall have this again.

@@ -34,7 +34,7 @@ pub(super) struct LaneLog {
     pub(super) next: u64,
     pub(super) zero_gaps: BTreeSet<u64>,
     /// Every block there ever was.
-    pub(super) truth: BTreeMap<u64, (u64, Vec<u8>)>,
+    pub(super) truth: BTreeMap<SeqRange, Vec<u8>>,
 }
 
 impl LaneLog {
@@ -61,6 +61,11 @@ impl LaneLog {
             }
         }
         items
+    }
+
+    fn truth_at(&self, from: u64) -> Vec<u8> {
+        let Content::Block(bytes) = &self.items[&from].1 else { panic!("no block at {from}") };
+        bytes.clone()
     }
 
     /// Turns a run of blocks from `from` on into one gap.
@@ -128,9 +133,33 @@ impl HubEnd {
         // Some as large as blocks get, so that credit runs out.
         let length = if random.chance(200) { 60_000 } else { random.within(20, 4_000) };
         bytes.resize(usize::try_from(length).unwrap(), kind);
-        log.truth.insert(from, (to, bytes.clone()));
+        log.truth.insert(SeqRange::new(from, to), bytes.clone());
         log.items.insert(from, (to, Content::Block(bytes)));
         log.next = to;
+    }
+
+    /// Two small neighbours become one block.
+    pub(super) fn merge(&mut self, random: &mut Random) -> bool {
+        let lane = lanes().nth(usize::try_from(random.within(0, CLASSES.len() as u64)).unwrap()).unwrap();
+        let log = self.logs.get_mut(&lane).unwrap();
+        let sound = |content: &Content| matches!(content, Content::Block(bytes) if bytes[0] == SOUND);
+        let small = |content: &Content| matches!(content, Content::Block(bytes) if bytes.len() < 5_000);
+        let items: Vec<(u64, u64, bool)> = log
+            .items
+            .iter()
+            .map(|(from, (to, content))| (*from, *to, sound(content) && small(content)))
+            .collect();
+        let pairs: Vec<_> = items.windows(2).filter(|pair| pair[0].2 && pair[1].2).collect();
+        if pairs.is_empty() {
+            return false;
+        }
+        let pair = pairs[usize::try_from(random.within(0, pairs.len() as u64)).unwrap()];
+        let (from, to) = (pair[0].0, pair[1].1);
+        let bytes: Vec<u8> = [pair[0].0, pair[1].0].iter().flat_map(|from| log.truth_at(*from)).collect();
+        log.items.remove(&pair[1].0);
+        log.items.insert(from, (to, Content::Block(bytes.clone())));
+        log.truth.insert(SeqRange::new(from, to), bytes);
+        true
     }
 
     /// Room runs out: the oldest blocks of a class that may go, go.
