@@ -282,6 +282,21 @@ impl World {
             Event::Connect => self.connect(),
             Event::Weather => self.weather = Weather::any(&mut self.random),
             Event::Calm => self.become_calm(),
+            Event::HubTimeout(_)
+            | Event::ToHub(..)
+            | Event::ToCentral(..)
+            | Event::Fetched(..)
+            | Event::Rechecked(..)
+            | Event::Loaded(..)
+            | Event::Stored(..) => self.arrive(event)?,
+        }
+        Ok(())
+    }
+
+    /// What the ends have waited for. What an earlier life or connection waited for is nobody's any more.
+    fn arrive(&mut self, event: Event) -> Result<(), String> {
+        let now_ms = self.now_ms;
+        match event {
             Event::HubTimeout(life) => {
                 if life == self.hub_life && self.timer == Some(now_ms) {
                     self.timer = None;
@@ -321,6 +336,18 @@ impl World {
             }
             Event::Stored(life, at) if life == self.central_life => self.stored(at),
             Event::Fetched(..) | Event::Rechecked(..) | Event::Loaded(..) | Event::Stored(..) => {}
+            Event::Seal
+            | Event::Evict
+            | Event::Merge
+            | Event::Upgrade
+            | Event::KillHub
+            | Event::KillCentral
+            | Event::Backup
+            | Event::RestoreCentral
+            | Event::Cut
+            | Event::Connect
+            | Event::Weather
+            | Event::Calm => {}
         }
         Ok(())
     }
