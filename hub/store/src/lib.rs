@@ -19,6 +19,8 @@ mod ledger;
 mod log;
 #[cfg(test)]
 mod log_test;
+#[cfg(test)]
+mod loss_test;
 mod open;
 mod outbox;
 #[cfg(test)]

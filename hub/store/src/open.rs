@@ -300,7 +300,7 @@ impl Replay {
                     self.numbered(commit, frame, at)
                 }
                 FrameKind::Repeat => self.repeat(frame),
-                FrameKind::Gap => self.gap(commit.header.number, frame),
+                FrameKind::Gap => self.gap(commit.header.number, frame, at),
                 FrameKind::Marks => self.marks(commit.header.number, frame),
                 FrameKind::Open => Ok(()),
                 FrameKind::Close => {
@@ -367,8 +367,10 @@ impl Replay {
         Ok(())
     }
 
-    fn gap(&mut self, number: u64, frame: &FrameRef<'_>) -> Result<(), Malformed> {
+    fn gap(&mut self, number: u64, frame: &FrameRef<'_>, at: BootStamp) -> Result<(), Malformed> {
         let gap = read_gap(frame.class, frame.range, frame.body)?;
+        // Also a gap without numbers says how far they had come.
+        self.lose(gap.class, gap.range.from, at);
         self.lost.retain(|lost| !(lost.class == gap.class && lost.range == gap.range));
         // A folded gap still shows the next seal where to go on; a folded restart shows nothing.
         if number > self.folded || !gap.range.is_empty() {

@@ -111,7 +111,10 @@ impl Wal {
         (generation, number): (u64, u64),
         sealed: Sealed,
     ) -> Wal {
-        let next_name = files.iter().filter_map(|f| name_number(&f.name)).max().map_or(0, |n| n + 1);
+        // Never the name of a file that is missing: a new file must not pass for it.
+        let taken = files.iter().filter_map(|f| name_number(&f.name));
+        let next_name =
+            taken.chain(config.known.iter().map(|k| k.number)).max().map_or(0, |n| n.saturating_add(1));
         let mut wal = Wal {
             disk,
             listed: config.known.clone(),
