@@ -1,14 +1,18 @@
 //! Second step: what the values mean, and whether they go together.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use hub_chassis::config::{
-    ByteSize, Found, Origin, Problems, absolute_path, byte_size, ports_clash, socket_address,
+    ByteSize, Found, Origin, Problems, absolute_path, byte_size, duration, ports_clash, socket_address,
 };
 
 use super::raw::{RawConfig, RawListener};
-use super::{Config, MqttConfig, MqttListener, SiteConfig, SocketConfig, StorageConfig, WebConfig};
+use super::{
+    Config, Endpoint, MqttConfig, MqttListener, NorthConfig, SiteConfig, SocketConfig, StorageConfig,
+    WebConfig,
+};
 
 /// Two write-ahead files of 8 MiB, the store and its reserve, and room for some days of a small site.
 pub(super) const QUOTA_MIN: ByteSize = ByteSize::from_bytes(64 << 20);
@@ -23,6 +27,16 @@ const SOCKET_PATH_BYTES_MAX: usize = 107;
 const MQTT_PORT: u16 = 1883;
 const WEB_PORT: u16 = 8080;
 
+/// The port central listens on unless told otherwise, for advice.
+const NORTH_PORT: u16 = 7443;
+
+/// Each is tried for seconds; more would keep a hub from the one that is up.
+const CENTRALS_MAX: usize = 8;
+
+/// Bounds of `storage.seal_after`.
+const SEAL_AFTER_MIN: Duration = Duration::from_secs(1);
+const SEAL_AFTER_MAX: Duration = Duration::from_secs(6 * 3600);
+
 /// Turns what was written into what it means. `None` when a value is missing, which has then been reported;
 /// a value is only good when `problems` has stayed empty.
 pub(super) fn check(raw: &RawConfig, problems: &mut Problems) -> Option<Config> {
@@ -33,13 +47,16 @@ pub(super) fn check(raw: &RawConfig, problems: &mut Problems) -> Option<Config> 
     let listen = raw.web_listen.as_ref().and_then(|listen| web_address(listen, problems));
     let hosts = web_hosts(raw, problems);
     let socket_path = raw.socket_path.as_ref().and_then(|path| socket_path(path, problems));
+    let seal_after = raw.storage_seal_after.as_ref().and_then(|found| seal_after(found, problems));
+    let north = north(raw, problems);
     ports_differ(raw, &listeners, listen, problems);
     Some(Config {
         site: SiteConfig { name: site_name? },
-        storage: StorageConfig { dir: dir?, quota: quota? },
+        storage: StorageConfig { dir: dir?, quota: quota?, seal_after: seal_after? },
         mqtt: MqttConfig { listeners: listeners.into_iter().map(|(_, listener)| listener).collect() },
         web: WebConfig { listen: listen?, hosts },
         socket: SocketConfig { path: socket_path? },
+        north,
     })
 }
 
@@ -84,6 +101,67 @@ fn quota_size(found: &Found<String>, problems: &mut Problems) -> Option<ByteSize
         "{size} is too little: the write-ahead log and the store's own reserve need {QUOTA_MIN}; give it that or more"
     );
     found.report(message, problems)
+}
+
+fn seal_after(found: &Found<String>, problems: &mut Problems) -> Option<Duration> {
+    let wait = duration(found, problems)?;
+    if (SEAL_AFTER_MIN..=SEAL_AFTER_MAX).contains(&wait) {
+        return Some(wait);
+    }
+    let message = "must lie between 1s, below which blocks compress badly and the flash wears, and 6h, the longest \
+                   time a block may span";
+    found.report(message, problems)
+}
+
+fn north(raw: &RawConfig, problems: &mut Problems) -> NorthConfig {
+    let listed = raw.north_central.as_ref().map(|list| list.value.as_slice()).unwrap_or_default();
+    let mut central: Vec<Endpoint> = Vec::new();
+    for found in listed {
+        let Some(endpoint) = endpoint(found, problems) else { continue };
+        if central.contains(&endpoint) {
+            found.report::<()>("stands in the list before; name each central once", problems);
+        } else {
+            central.push(endpoint);
+        }
+    }
+    if let Some(list) = raw.north_central.as_ref().filter(|list| list.value.len() > CENTRALS_MAX) {
+        let message = format!("names {} centrals; at most {CENTRALS_MAX} are tried", list.value.len());
+        list.report::<()>(message, problems);
+    }
+    let token = raw.north_enroll_token_file.as_ref().filter(|found| !found.value.is_empty());
+    NorthConfig { central, enroll_token_file: token.and_then(|found| absolute_path(found, problems)) }
+}
+
+/// `host:port`, `192.0.2.1:port` or `[2001:db8::1]:port`.
+fn endpoint(found: &Found<String>, problems: &mut Problems) -> Option<Endpoint> {
+    let text = found.value.trim();
+    let advice = format!("write a host and a UDP port, such as \"central.example.org:{NORTH_PORT}\"");
+    let Some((host, port)) = text.rsplit_once(':') else {
+        return found.report(format!("{text:?} has no port; {advice}"), problems);
+    };
+    let Some(port) = port.parse::<u16>().ok().filter(|port| *port != 0) else {
+        return found
+            .report(format!("{text:?} does not end with a port from 1 to 65535; {advice}"), problems);
+    };
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let known = match bare {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => is_host_name(host),
+    };
+    if !known {
+        return found
+            .report(format!("{host:?} is neither a host name nor an IP address; {advice}"), problems);
+    }
+    Some(Endpoint { host: bare.unwrap_or(host).to_owned(), port })
+}
+
+/// RFC 1123, and IPv4 addresses, which have the same letters.
+fn is_host_name(host: &str) -> bool {
+    let label = |label: &str| {
+        let fits = (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-');
+        fits && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
+    host.len() <= 253 && host.strip_suffix('.').unwrap_or(host).split('.').all(label)
 }
 
 type Placed<'a> = (&'a Found<String>, MqttListener);

@@ -11,6 +11,7 @@ mod tests;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use hub_chassis::config::{ByteSize, Configuration, DefaultValue, ListDefault, Problems, Section};
 
@@ -55,6 +56,8 @@ pub struct Config {
     pub web: WebConfig,
     /// `[socket]`.
     pub socket: SocketConfig,
+    /// `[north]`.
+    pub north: NorthConfig,
 }
 
 /// What the site is called.
@@ -71,6 +74,8 @@ pub struct StorageConfig {
     pub dir: PathBuf,
     /// At least `check::QUOTA_MIN`.
     pub quota: ByteSize,
+    /// How long telemetry waits for company in its block.
+    pub seal_after: Duration,
 }
 
 /// The broker's listeners.
@@ -103,4 +108,22 @@ pub struct WebConfig {
 pub struct SocketConfig {
     /// Absolute, short enough for a socket address.
     pub path: PathBuf,
+}
+
+/// The way to central.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NorthConfig {
+    /// In the order in which they are tried. Empty: the hub keeps everything to itself.
+    pub central: Vec<Endpoint>,
+    /// Absolute; where the claim token lies until the hub is enrolled.
+    pub enroll_token_file: Option<PathBuf>,
+}
+
+/// Host name or IP address, and UDP port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Without brackets.
+    pub host: String,
+    /// Not 0.
+    pub port: u16,
 }

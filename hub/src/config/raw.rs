@@ -8,10 +8,13 @@ pub struct RawConfig {
     pub(super) site_name: Maybe<String>,
     pub(super) storage_dir: Maybe<String>,
     pub(super) storage_quota: Maybe<String>,
+    pub(super) storage_seal_after: Maybe<String>,
     pub(super) mqtt_listeners: Vec<RawListener>,
     pub(super) web_listen: Maybe<String>,
     pub(super) web_hosts: Maybe<Vec<Found<String>>>,
     pub(super) socket_path: Maybe<String>,
+    pub(super) north_central: Maybe<Vec<Found<String>>>,
+    pub(super) north_enroll_token_file: Maybe<String>,
 }
 
 /// One `[[mqtt.listener]]`.
@@ -26,20 +29,26 @@ impl RawConfig {
     /// Asks for every key.
     pub(super) fn read(root: &mut Section<'_>) -> RawConfig {
         let site_name = root.section("site", |site| site.text("name"));
-        let (storage_dir, storage_quota) =
-            root.section("storage", |storage| (storage.text("dir"), storage.size("quota")));
+        let (storage_dir, storage_quota, storage_seal_after) = root.section("storage", |storage| {
+            (storage.text("dir"), storage.size("quota"), storage.duration("seal_after"))
+        });
         let mqtt_listeners =
             root.section("mqtt", |mqtt| mqtt.sections("listener", "address", RawListener::read));
         let (web_listen, web_hosts) = root.section("web", |web| (web.text("listen"), web.texts("hosts")));
         let socket_path = root.section("socket", |socket| socket.text("path"));
+        let (north_central, north_enroll_token_file) =
+            root.section("north", |north| (north.texts("central"), north.text("enroll_token_file")));
         RawConfig {
             site_name,
             storage_dir,
             storage_quota,
+            storage_seal_after,
             mqtt_listeners,
             web_listen,
             web_hosts,
             socket_path,
+            north_central,
+            north_enroll_token_file,
         }
     }
 }
@@ -63,12 +72,20 @@ mod tests {
     fn every_key_is_in_the_default_file_with_a_comment_above() {
         let raw = read_defaults::<Config>().unwrap();
         // Everything is an `Option` or a list that default.toml must fill: then reader and file name the same keys.
-        let filled =
-            [&raw.site_name, &raw.storage_dir, &raw.storage_quota, &raw.web_listen, &raw.socket_path];
+        let filled = [
+            &raw.site_name,
+            &raw.storage_dir,
+            &raw.storage_quota,
+            &raw.storage_seal_after,
+            &raw.web_listen,
+            &raw.socket_path,
+            &raw.north_enroll_token_file,
+        ];
         assert!(filled.iter().all(|found| found.is_some()), "{raw:#?}");
         let [listener] = &raw.mqtt_listeners[..] else { panic!("{raw:#?}") };
         assert!(listener.address.is_some() && listener.transport.is_some() && listener.anonymous.is_some());
         assert!(raw.web_hosts.is_some_and(|hosts| !hosts.value.is_empty()));
+        assert!(raw.north_central.is_some());
         assert_eq!(uncommented_defaults::<Config>(), []);
     }
 }

@@ -1,10 +1,11 @@
 //! What people read when their configuration is wrong.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use hub_chassis::config::{Configuration, Flag, Layers};
 
-use super::Config;
+use super::{Config, Endpoint};
 
 fn layers(text: &str, environment: &[(&str, &str)]) -> Layers {
     let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
@@ -36,6 +37,8 @@ fn the_default_file_is_the_default() {
     assert_eq!(good(Config::DEFAULT_TOML, &[]), defaults);
     assert_eq!(defaults.site.name, "My site");
     assert_eq!(defaults.storage.quota.bytes(), 8 << 30);
+    assert_eq!(defaults.storage.seal_after, Duration::from_secs(15 * 60));
+    assert!(defaults.north.central.is_empty() && defaults.north.enroll_token_file.is_none());
     assert_eq!(defaults.mqtt.listeners.len(), 1);
     assert!(defaults.mqtt.listeners[0].anonymous);
     assert_eq!(defaults.web.hosts, ["localhost", "127.0.0.1", "[::1]"]);
@@ -81,6 +84,53 @@ fn values_that_cannot_work_say_why() {
     check("site = 3", &[], &["hub.toml:1:8: site: must be a section, but a number was found"]);
     check("[mqtt]\nlistener = 3", &[], &["hub.toml:2:12: mqtt.listener: must be a list of sections"]);
     check("[[mqtt.listener]]\nanonymous = true", &[], &["hub.toml:1:1: mqtt.listener.0.address: is missing"]);
+}
+
+#[test]
+fn the_way_north_is_checked() {
+    let north = |text: &str| good(&format!("[north]\n{text}"), &[]).north;
+    let endpoint = |host: &str, port| Endpoint { host: host.to_owned(), port };
+    let config = north(
+        "central = [\"central.example.org:7443\", \"[2001:db8::1]:1\", \"192.0.2.7:7443\"]\nenroll_token_file = \"/t\"",
+    );
+    let expected =
+        [endpoint("central.example.org", 7443), endpoint("2001:db8::1", 1), endpoint("192.0.2.7", 7443)];
+    assert_eq!(config.central, expected);
+    assert_eq!(config.enroll_token_file, Some("/t".into()));
+
+    let wrong = |value: &str, expected: &str| {
+        let expected = format!("hub.toml:2:12: north.central.0: {expected}");
+        check(&format!("[north]\ncentral = [\"{value}\"]"), &[], &[&expected]);
+    };
+    wrong(
+        "central",
+        "\"central\" has no port; write a host and a UDP port, such as \"central.example.org:7443\"",
+    );
+    wrong("central:0", "\"central:0\" does not end with a port from 1 to 65535");
+    wrong("central:99999", "\"central:99999\" does not end with a port");
+    wrong("https://central:7443", "\"https://central\" is neither a host name nor an IP address");
+    wrong("2001:db8::1:7443", "\"2001:db8::1\" is neither a host name nor an IP address");
+    wrong(":7443", "\"\" is neither a host name nor an IP address");
+    check(
+        "[north]\ncentral = [\"a:1\", \"a:1\"]",
+        &[],
+        &["hub.toml:2:19: north.central.1: stands in the list before"],
+    );
+    check(
+        "[north]\nenroll_token_file = \"token\"",
+        &[],
+        &["hub.toml:2:21: north.enroll_token_file: \"token\" is not an absolute path"],
+    );
+}
+
+#[test]
+fn how_long_blocks_wait_is_bounded() {
+    let wait = good("[storage]\nseal_after = \"2s\"", &[]).storage.seal_after;
+    assert_eq!(wait, Duration::from_secs(2));
+    for wrong in ["0s", "999ms", "7h"] {
+        let text = format!("[storage]\nseal_after = \"{wrong}\"");
+        check(&text, &[], &["hub.toml:2:14: storage.seal_after: must lie between 1s"]);
+    }
 }
 
 #[test]

@@ -197,7 +197,7 @@ async fn open_log(storage: &StorageConfig, clock: Clock) -> Result<(LogHandle, R
     let id_time = u64::try_from(clock.utc().max(EARLIEST_PLAUSIBLE).0).unwrap_or(0);
     let context = OpenContext { hub: HubId::new(Ulid::new(id_time, id)), now: clock.now(), seed };
     let quota_bytes = storage.quota.bytes().saturating_sub(QUOTA_RESERVE_BYTES);
-    let config = LogConfig { quota_bytes, ..LogConfig::default() };
+    let config = LogConfig { quota_bytes, seal_after: storage.seal_after, ..LogConfig::default() };
     let dir = storage.dir.clone();
     let opening = tokio::task::spawn_blocking(move || {
         make_dir(&dir)?;
