@@ -1,1 +1,12 @@
-//! The fleet service relais-central.
+//! The fleet service relais-central: takes in what hubs send, keeps it, and answers for it.
+//!
+//! `storage` keeps, `ingest` takes in, `decode` reads definitions, `query` answers, `api` speaks HTTP, `config` and
+//! `cli` are for people, `daemon` starts and stops it all. Nothing is acknowledged before it is durable.
+
+pub mod clock;
+pub mod counts;
+pub mod entropy;
+pub mod ingest;
+pub mod storage;
+#[cfg(test)]
+mod testing;

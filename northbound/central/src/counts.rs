@@ -1,0 +1,115 @@
+//! What central counts, for `/metrics`. Shared by all parts; each adds to its own.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use hub_chassis::metrics::MetricRow;
+use northbound_wire::RefusalCode;
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub struct Count(AtomicU64);
+
+impl Count {
+    /// Adds.
+    pub fn add(&self, more: u64) {
+        self.0.fetch_add(more, Ordering::Relaxed);
+    }
+
+    /// Now.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+macro_rules! counts {
+    ($($(#[$doc:meta])* $name:ident, $metric:literal, $help:literal;)*) => {
+        /// All counters.
+        #[derive(Debug)]
+        pub struct Counts {
+            $($(#[$doc])* pub $name: Count,)*
+            refused: Vec<Count>,
+        }
+
+        impl Default for Counts {
+            fn default() -> Counts {
+                Counts {
+                    $($name: Count::default(),)*
+                    refused: RefusalCode::ALL.iter().map(|_| Count::default()).collect(),
+                }
+            }
+        }
+
+        impl Counts {
+            fn plain(&self) -> Vec<MetricRow> {
+                vec![$(MetricRow::counter($metric, $help, self.$name.get()),)*]
+            }
+        }
+    };
+}
+
+counts! {
+    /// Blocks placed.
+    blocks, "relais_ingest_blocks_total", "Blocks stored, resent ones included.";
+    /// Their bytes.
+    block_bytes, "relais_ingest_block_bytes_total", "Bytes of these blocks.";
+    /// Their records.
+    records, "relais_ingest_records_total", "Records in these blocks.";
+    /// Gaps placed.
+    gaps, "relais_ingest_gaps_total", "Ranges hubs had no block for, and said why.";
+    /// What was there already.
+    known, "relais_ingest_known_total", "Blocks and gaps that were accounted for already.";
+    /// Commits.
+    commits, "relais_ingest_commits_total", "Commits: one object and one transaction for many blocks.";
+    /// Bytes of objects written.
+    object_bytes, "relais_ingest_object_bytes_total", "Bytes written to pack objects.";
+    /// Commits that failed.
+    commit_failures, "relais_ingest_commit_failures_total", "Commits that failed: look at the disk.";
+    /// Objects removed that nothing named.
+    objects_collected, "relais_objects_collected_total", "Objects removed that no block lies in any more.";
+    /// Objects gone or cut.
+    objects_lost, "relais_objects_lost_total", "Objects that were missing or of the wrong size at the start.";
+    /// Blocks found damaged.
+    blocks_damaged, "relais_blocks_damaged_total", "Stored blocks that went bad; hubs are asked for them again.";
+    /// Definitions decoded.
+    definitions, "relais_definitions_total", "Definitions of devices, series and clocks taken in.";
+    /// Meta blocks that do not decode.
+    undecodable, "relais_definitions_undecodable_total", "Blocks of definitions that do not decode.";
+    /// Requests without a token that is good.
+    denied, "relais_api_denied_total", "Requests refused for want of a good token.";
+    /// Denials that are not in the audit one by one.
+    denied_unlisted, "relais_api_denied_unlisted_total", "Denials the audit only counts, to keep attackers from filling it.";
+    /// Connections to the API.
+    api_connections, "relais_api_connections_total", "Connections to the API accepted.";
+    /// Those that did not get through the handshake.
+    api_not_opened, "relais_api_connections_not_opened_total", "Connections to the API whose TLS handshake failed.";
+}
+
+impl Counts {
+    /// Counts something that was not taken.
+    pub fn refused(&self, code: RefusalCode) {
+        self.refused[usize::from(code.number())].add(1);
+    }
+
+    /// As rows.
+    pub fn rows(&self) -> Vec<MetricRow> {
+        let mut rows = self.plain();
+        for (code, count) in RefusalCode::ALL.iter().zip(&self.refused) {
+            let row =
+                MetricRow::counter("relais_ingest_refused_total", "Blocks and gaps refused.", count.get());
+            rows.push(row.label("code", code.name()));
+        }
+        rows
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_has_its_place() {
+        let counts = Counts::default();
+        RefusalCode::ALL.iter().for_each(|code| counts.refused(*code));
+        assert!(counts.refused.iter().all(|count| count.get() == 1));
+    }
+}

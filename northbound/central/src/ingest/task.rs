@@ -1,0 +1,213 @@
+//! The task: gathers, commits, answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hub_chassis::supervisor::stopped;
+use northbound_sync::Placed;
+use northbound_wire::RefusalCode;
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use tracing::{debug, error, info, warn};
+
+use super::check::Body;
+use super::commit::{Committer, Verdict};
+use super::pace::{BATCH_ARRIVALS_MAX, BATCH_BYTES_MAX, Pace};
+use super::{Ingest, QUEUE_ARRIVALS, Request, WAITING_KIB, Waiting};
+use crate::clock::Clock;
+use crate::counts::Counts;
+use crate::storage::{Storage, StorageError};
+
+/// After a commit failed, hubs that come back at once would only make it fail again.
+const FAILURE_PAUSE: Duration = Duration::from_millis(200);
+
+/// Owns `ranges` and `coverage`.
+#[derive(Debug)]
+pub struct IngestTask {
+    inbox: mpsc::Receiver<Request>,
+    pub(super) committer: Committer,
+    clock: Clock,
+    counts: Arc<Counts>,
+    pace: Pace,
+    failing: bool,
+}
+
+impl Ingest {
+    /// The handle, and the task to spawn. `definitions` is notified when blocks of class meta were stored.
+    pub fn new(
+        storage: Storage,
+        clock: Clock,
+        counts: Arc<Counts>,
+        definitions: Arc<Notify>,
+    ) -> (Ingest, IngestTask) {
+        let (outbox, inbox) = mpsc::channel(QUEUE_ARRIVALS);
+        let room = Arc::new(Semaphore::new(WAITING_KIB));
+        let committer = Committer::new(storage, Arc::clone(&counts), definitions);
+        let pace = Pace::new(clock.mono_ms());
+        let task = IngestTask { inbox, committer, clock, counts: Arc::clone(&counts), pace, failing: false };
+        (Ingest { inbox: outbox, room, counts }, task)
+    }
+}
+
+/// What was gathered.
+#[derive(Debug, Default)]
+struct Batch {
+    arrivals: Vec<Waiting>,
+    bytes: usize,
+}
+
+impl Batch {
+    fn push(&mut self, waiting: Waiting) {
+        self.bytes += waiting.arrival.bytes();
+        self.arrivals.push(waiting);
+    }
+
+    fn is_full(&self) -> bool {
+        self.bytes >= BATCH_BYTES_MAX || self.arrivals.len() >= BATCH_ARRIVALS_MAX
+    }
+}
+
+impl IngestTask {
+    /// Works until the stop signal, and then commits what waits.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        let mut stopping = false;
+        loop {
+            let request = tokio::select! {
+                request = self.inbox.recv() => request,
+                () = stopped(&mut stop), if !stopping => {
+                    stopping = true;
+                    self.inbox.close();
+                    continue;
+                }
+            };
+            match request {
+                Some(Request::Store(waiting)) => self.store(*waiting).await,
+                Some(forget @ Request::Forget { .. }) => self.forget(forget).await,
+                None => return,
+            }
+        }
+    }
+
+    async fn store(&mut self, first: Waiting) {
+        let mut batch = Batch::default();
+        batch.push(first);
+        let after = self.gather(&mut batch).await;
+        self.commit(batch).await;
+        if let Some(forget) = after {
+            self.forget(forget).await;
+        }
+    }
+
+    /// Takes what waits, and waits for more as long as the pace says. What is no arrival ends the batch.
+    async fn gather(&mut self, batch: &mut Batch) -> Option<Request> {
+        let wait_ms = self.pace.wait_ms(self.clock.mono_ms());
+        let deadline = async {
+            if wait_ms > 0 {
+                tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+            }
+        };
+        let mut deadline = std::pin::pin!(deadline);
+        let mut over = wait_ms == 0;
+        while !batch.is_full() {
+            let request = match self.inbox.try_recv() {
+                Ok(request) => Some(request),
+                Err(_) if over => return None,
+                Err(_) => tokio::select! {
+                    request = self.inbox.recv() => request,
+                    () = deadline.as_mut() => {
+                        over = true;
+                        continue;
+                    }
+                },
+            };
+            match request {
+                Some(Request::Store(waiting)) => batch.push(*waiting),
+                other => return other,
+            }
+        }
+        None
+    }
+
+    async fn commit(&mut self, batch: Batch) {
+        let now = self.clock.utc();
+        let outcome = self.committer.commit(&batch.arrivals, now).await;
+        #[cfg(test)]
+        if self.committer.is_dead() {
+            return std::future::pending().await;
+        }
+        match outcome {
+            Ok(committed) => {
+                if std::mem::take(&mut self.failing) {
+                    info!("blocks are stored again");
+                }
+                if committed.object_bytes > 0 {
+                    self.pace.wrote(committed.object_bytes);
+                }
+                debug!(arrivals = batch.arrivals.len(), bytes = committed.object_bytes, "committed");
+                for (waiting, verdict) in batch.arrivals.into_iter().zip(committed.verdicts) {
+                    self.answer(waiting, verdict);
+                }
+            }
+            Err(error) => self.fail(batch, &error).await,
+        }
+    }
+
+    fn answer(&self, waiting: Waiting, verdict: Verdict) {
+        let placed = match verdict {
+            Verdict::Changed => {
+                match &waiting.arrival.content {
+                    Body::Block(header, bytes) => {
+                        self.counts.blocks.add(1);
+                        self.counts.block_bytes.add(bytes.len() as u64);
+                        self.counts.records.add(header.range.len());
+                    }
+                    Body::Gap(_) => self.counts.gaps.add(1),
+                }
+                Placed::Accounted
+            }
+            Verdict::Known => {
+                self.counts.known.add(1);
+                Placed::Accounted
+            }
+            Verdict::Refused(code, detail) => {
+                let Waiting { hub, arrival, .. } = &waiting;
+                warn!(%hub, class = arrival.lane.class.name(), range = %arrival.range, code = code.name(), detail, "refused");
+                self.counts.refused(code);
+                Placed::Refused(code, detail)
+            }
+        };
+        // A connection that is gone hears it when it comes back.
+        let _gone = waiting.answer.send(placed);
+    }
+
+    /// Every arrival of the batch is answered the same: nothing of it is there, or at least nobody was told so.
+    async fn fail(&mut self, batch: Batch, error: &StorageError) {
+        self.counts.commit_failures.add(1);
+        if !self.failing {
+            error!(%error, "blocks cannot be stored: hubs keep them and try again; look at the disk");
+        }
+        self.failing = true;
+        for waiting in batch.arrivals {
+            self.counts.refused(RefusalCode::StorageFailed);
+            let detail = "central cannot store at the moment; keep it and try again".to_owned();
+            let _gone = waiting.answer.send(Placed::Refused(RefusalCode::StorageFailed, detail));
+        }
+        tokio::time::sleep(FAILURE_PAUSE).await;
+    }
+
+    async fn forget(&mut self, request: Request) {
+        let Request::Forget { hub, lane, row, why, done } = request else { return };
+        let (class, range) = (lane.class.name(), row.range);
+        let forgotten = match self.committer.forget(hub, lane, &row, &why, self.clock.utc()).await {
+            Ok(forgotten) => forgotten,
+            Err(error) => {
+                error!(%hub, class, %range, %error, "a damaged block cannot be given up");
+                false
+            }
+        };
+        if forgotten {
+            self.counts.blocks_damaged.add(1);
+            warn!(%hub, class, %range, why, "a stored block is damaged; its hub is asked for it again");
+        }
+        let _gone = done.send(forgotten);
+    }
+}

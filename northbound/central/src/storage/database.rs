@@ -1,0 +1,201 @@
+//! The database file, and what has it open.
+//!
+//! One connection writes, some read beside it (WAL). Writers take the database's lock at the beginning, so that what
+//! they read holds until they commit; `token create` of another process waits for its turn.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hub_model::{OrgId, UtcMs};
+use sqlx::pool::PoolConnection;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{Sqlite, SqliteConnection, Transaction};
+
+use super::packs::Packs;
+use super::{StorageError, folder, schema};
+use crate::entropy;
+
+/// A writer of another process holds the lock for some milliseconds; one that takes this long hangs.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Queries of the API at once read with these; more wait.
+const READERS_MAX: u32 = 4;
+
+/// Memory of the page cache, per connection.
+const CACHE_KIB: i64 = 8 * 1024;
+
+/// Central's storage. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Storage {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    dir: PathBuf,
+    org: OrgId,
+    org_text: String,
+    writer: SqlitePool,
+    readers: SqlitePool,
+    packs: Packs,
+}
+
+/// The tables, as seen by whoever has a connection: each table's file adds its statements. Rows of other
+/// organisations are out of reach.
+#[derive(Debug)]
+pub struct Db<'c> {
+    pub(super) conn: &'c mut SqliteConnection,
+    pub(super) org: &'c str,
+}
+
+/// A transaction that writes. Dropped without a commit, nothing of it has happened.
+#[derive(Debug)]
+pub struct Writing {
+    tx: Transaction<'static, Sqlite>,
+    org: String,
+}
+
+/// A connection for reading.
+#[derive(Debug)]
+pub struct Reading {
+    conn: PoolConnection<Sqlite>,
+    org: String,
+}
+
+impl Writing {
+    /// The tables.
+    pub fn db(&mut self) -> Db<'_> {
+        Db { conn: &mut self.tx, org: &self.org }
+    }
+
+    /// Makes it happen, durably. After an error it may have happened or not.
+    pub async fn commit(self) -> Result<(), StorageError> {
+        Ok(self.tx.commit().await?)
+    }
+}
+
+impl Reading {
+    /// The tables.
+    pub fn db(&mut self) -> Db<'_> {
+        Db { conn: &mut self.conn, org: &self.org }
+    }
+}
+
+impl Storage {
+    /// Opens the storage in `dir` and makes what is missing: folder, schema, the organisation and its term. The flag
+    /// says whether the organisation is new.
+    pub async fn create(dir: &Path, org_name: &str, now: UtcMs) -> Result<(Storage, bool), StorageError> {
+        folder::make(dir)?;
+        folder::make(&folder::objects(dir))?;
+        let (writer, readers) = connect(dir).await?;
+        schema::migrate(&writer, now).await?;
+        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
+        let found = super::orgs::find(&mut tx).await?;
+        let org = match found {
+            Some(org) => org,
+            None => {
+                let org = OrgId::new(entropy::ulid(now)?);
+                super::orgs::insert(&mut tx, org, org_name, now).await?;
+                org
+            }
+        };
+        tx.commit().await?;
+        Ok((Storage::new(dir, org, writer, readers)?, found.is_none()))
+    }
+
+    /// Opens the storage that is in `dir`, beside whoever else has it open.
+    pub async fn open(dir: &Path, now: UtcMs) -> Result<Storage, StorageError> {
+        let empty = || StorageError::Empty { dir: dir.to_owned() };
+        if !folder::database(dir).exists() {
+            return Err(empty());
+        }
+        let (writer, readers) = connect(dir).await?;
+        schema::migrate(&writer, now).await?;
+        let mut conn = readers.acquire().await?;
+        let org = super::orgs::find(&mut conn).await?.ok_or_else(empty)?;
+        drop(conn);
+        Storage::new(dir, org, writer, readers)
+    }
+
+    fn new(dir: &Path, org: OrgId, writer: SqlitePool, readers: SqlitePool) -> Result<Storage, StorageError> {
+        let packs = Packs::open(&folder::objects(dir), org)?;
+        let inner = Inner { dir: dir.to_owned(), org, org_text: org.to_string(), writer, readers, packs };
+        Ok(Storage { inner: Arc::new(inner) })
+    }
+
+    /// The organisation.
+    pub fn org(&self) -> OrgId {
+        self.inner.org
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        &self.inner.dir
+    }
+
+    /// Where certificates and private keys are.
+    pub fn keys_dir(&self) -> PathBuf {
+        self.inner.dir.join("keys")
+    }
+
+    /// The pack objects.
+    pub fn packs(&self) -> &Packs {
+        &self.inner.packs
+    }
+
+    /// Begins to write, as soon as no other writer is at it.
+    pub async fn write(&self) -> Result<Writing, StorageError> {
+        let tx = self.inner.writer.begin_with("BEGIN IMMEDIATE").await?;
+        Ok(Writing { tx, org: self.inner.org_text.clone() })
+    }
+
+    /// Takes a connection for reading, as soon as one is free.
+    pub async fn read(&self) -> Result<Reading, StorageError> {
+        let conn = self.inner.readers.acquire().await?;
+        Ok(Reading { conn, org: self.inner.org_text.clone() })
+    }
+
+    /// Closes the database in order. Without it, the next start reads the write-ahead log back.
+    pub async fn close(&self) {
+        self.inner.readers.close().await;
+        self.inner.writer.close().await;
+    }
+
+    /// What SQLite finds wrong with its file; nothing when it is whole.
+    pub async fn integrity(&self) -> Result<Vec<String>, StorageError> {
+        let mut conn = self.inner.readers.acquire().await?;
+        let lines: Vec<String> = sqlx::query_scalar("PRAGMA integrity_check").fetch_all(&mut *conn).await?;
+        let broken: Vec<(String, Option<i64>, String, i64)> =
+            sqlx::query_as("PRAGMA foreign_key_check").fetch_all(&mut *conn).await?;
+        let lines = lines.into_iter().filter(|line| line != "ok");
+        let broken = broken.into_iter().map(|(table, row, parent, _)| {
+            format!("row {} of {table} names a row of {parent} that is not there", row.unwrap_or(0))
+        });
+        Ok(lines.chain(broken).collect())
+    }
+}
+
+async fn connect(dir: &Path) -> Result<(SqlitePool, SqlitePool), StorageError> {
+    let path = folder::database(dir);
+    let options = SqliteConnectOptions::new()
+        .filename(&path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .pragma("cache_size", format!("-{CACHE_KIB}"));
+    let pool = |connections| {
+        SqlitePoolOptions::new()
+            .max_connections(connections)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .test_before_acquire(false)
+    };
+    let writer = pool(1).connect_with(options.clone()).await?;
+    let readers = pool(READERS_MAX).connect_with(options.pragma("query_only", "1")).await?;
+    Ok((writer, readers))
+}
