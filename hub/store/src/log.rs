@@ -360,7 +360,7 @@ impl Log {
         let all = all || self.wal.is_pressed() || self.is_short_of_numbers();
         let tail = self.shared.tail();
         let dues = Class::ALL.map(|class| self.due(class, tail.records(class), now_ms, all));
-        let ahead = self.wal.list_differs() || self.is_short_of_numbers();
+        let ahead = all && (self.wal.list_differs() || self.is_short_of_numbers());
         // Gaps and marks that stand alone wait for company, unless the WAL needs the room.
         let alone = self.committed > self.sealed.number || !tail.gaps.is_empty() || ahead;
         if dues.iter().all(|d| *d == Due::No) && !(all && alone) {
