@@ -56,6 +56,11 @@ pub(crate) fn fingerprint_of_key(spki: &[u8]) -> Fingerprint {
     Fingerprint(bytes)
 }
 
+/// The certificate's serial number, in lowercase hexadecimal.
+pub fn serial(certificate: &CertificateDer<'_>) -> Result<String, MalformedCertificate> {
+    Ok(parse(certificate)?.raw_serial().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
 /// Whether this is a certificate authority whose own key signed it: a root.
 pub fn is_self_signed_authority(certificate: &CertificateDer<'_>) -> bool {
     let Ok(parsed) = parse(certificate) else { return false };

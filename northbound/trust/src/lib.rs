@@ -22,7 +22,7 @@ mod trouble;
 mod verify;
 
 pub use authority::{Authority, AuthorityError, AuthorityPem};
-pub use certificate::{MalformedCertificate, Validity, fingerprint, is_self_signed_authority};
+pub use certificate::{MalformedCertificate, Validity, fingerprint, is_self_signed_authority, serial};
 pub use client::{ClientTls, ConfigError, api_client_config, hub_enrol_config, hub_sync_config};
 pub use csr::{CheckedCsr, CsrError};
 pub use hub_name::{HubName, HubNameError};
