@@ -356,3 +356,37 @@ fn tables_older_than_the_outbox_get_their_new_tables_with_the_first_use() {
     assert_eq!(confirmed(&log, T), [range(0, 10)]);
     assert_ne!(log.shared().epoch, LogEpoch(0));
 }
+
+#[test]
+fn any_damage_to_the_tables_is_answered_with_gaps_or_an_error_and_never_panics() {
+    let disk = SimDisk::new(1);
+    drop(filled(&disk, SampleClass::Telemetry, 40));
+    let size = disk.contents(Tables::FILE).len();
+    let (mut gaps, mut errors) = (0, 0);
+    for offset in (0..size).step_by(397) {
+        let copy = SimDisk::new(2);
+        for name in disk.list().expect("it lists") {
+            let file = copy.open(&name).expect("it opens");
+            file.write_at(0, &disk.contents(&name)).and_then(|()| file.sync_data()).expect("it copies");
+        }
+        copy.sync_dir().expect("it syncs");
+        (0..64).for_each(|byte| copy.corrupt(Tables::FILE, offset + byte, 0xa5));
+        let log = open(&copy);
+        let outbox = outbox(&log);
+        let next = outbox.held().map(|held| held[T.index()].next).unwrap_or_default();
+        match outbox.items(T, range(0, next), usize::MAX) {
+            Ok(items) => {
+                let ends = items.iter().scan(0, |at, item| {
+                    let begins = std::mem::replace(at, item.range.to);
+                    Some((begins, item.range.from))
+                });
+                assert!(ends.into_iter().all(|(end, from)| end == from), "byte {offset}: {items:?}");
+                gaps += items.iter().filter(|i| matches!(i.content, Content::Gap { .. })).count();
+            }
+            Err(_) => errors += 1,
+        }
+        errors += usize::from(outbox.confirm(&[(T, RangeSet::from_range(range(0, 50)))]).is_err());
+    }
+    println!("{gaps} gaps, {errors} errors");
+    assert!(gaps > 0, "some of it was hit");
+}
