@@ -28,6 +28,7 @@ macro_rules! counts {
         pub struct Counts {
             $($(#[$doc])* pub $name: Count,)*
             refused: Vec<Count>,
+            link_refused: Vec<Count>,
         }
 
         impl Default for Counts {
@@ -35,6 +36,7 @@ macro_rules! counts {
                 Counts {
                     $($name: Count::default(),)*
                     refused: RefusalCode::ALL.iter().map(|_| Count::default()).collect(),
+                    link_refused: RefusalCode::ALL.iter().map(|_| Count::default()).collect(),
                 }
             }
         }
@@ -78,6 +80,16 @@ counts! {
     denied, "relais_api_denied_total", "Requests refused for want of a good token.";
     /// Denials that are not in the audit one by one.
     denied_unlisted, "relais_api_denied_unlisted_total", "Denials the audit only counts, to keep attackers from filling it.";
+    /// Connections of hubs.
+    link_connections, "relais_link_connections_total", "Connections of hubs that began.";
+    /// Those that did not get through the handshake.
+    link_handshakes_failed, "relais_link_handshakes_failed_total", "Connections of hubs whose handshake failed.";
+    /// Certificates handed out.
+    link_enrolled, "relais_link_certificates_total", "Certificates handed out to hubs, renewals included.";
+    /// Hubs that had more confirmed than is here.
+    link_rewound, "relais_link_rewound_total", "Lanes of hubs that this central lacks part of, after it was restored.";
+    /// Refusals that are not in the audit one by one.
+    link_unlisted, "relais_link_refused_unlisted_total", "Refusals the audit only counts, to keep attackers from filling it.";
     /// Connections to the API.
     api_connections, "relais_api_connections_total", "Connections to the API accepted.";
     /// Those that did not get through the handshake.
@@ -90,9 +102,19 @@ impl Counts {
         self.refused[usize::from(code.number())].add(1);
     }
 
+    /// Counts a hub, a request or a connection that was refused.
+    pub fn link_refused(&self, code: RefusalCode) {
+        self.link_refused[usize::from(code.number())].add(1);
+    }
+
     /// As rows.
     pub fn rows(&self) -> Vec<MetricRow> {
         let mut rows = self.plain();
+        for (code, count) in RefusalCode::ALL.iter().zip(&self.link_refused) {
+            let help = "Connections, enrolments and sessions of hubs refused.";
+            let row = MetricRow::counter("relais_link_refused_total", help, count.get());
+            rows.push(row.label("code", code.name()));
+        }
         for (code, count) in RefusalCode::ALL.iter().zip(&self.refused) {
             let row =
                 MetricRow::counter("relais_ingest_refused_total", "Blocks and gaps refused.", count.get());

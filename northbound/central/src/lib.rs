@@ -5,8 +5,11 @@
 
 pub mod clock;
 pub mod counts;
+pub mod decode;
 pub mod entropy;
 pub mod ingest;
+pub mod link;
+pub mod query;
 pub mod storage;
 #[cfg(test)]
 mod testing;

@@ -152,18 +152,18 @@ impl Committer {
             }
         }
         put_zero_gaps(&mut tx.db(), batch, &verdicts).await?;
-        let emptied = remove_emptied(&mut tx.db(), emptied).await?;
+        // Noted before it is so: should the commit's end stay unknown, the rows will tell which are left over.
+        self.leftovers.extend(remove_emptied(&mut tx.db(), emptied).await?);
         self.reach(Step::BeforeCommit)?;
         tx.commit().await?;
         self.reach(Step::AfterCommit)?;
-        self.committed(&changes, emptied, object_bytes, has_definitions);
+        self.committed(&changes, object_bytes, has_definitions);
         Ok(Committed { verdicts, object_bytes })
     }
 
     fn committed(
         &mut self,
         changes: &BTreeMap<LaneOf, LaneChange>,
-        emptied: Vec<ObjectId>,
         object_bytes: u64,
         has_definitions: bool,
     ) {
@@ -173,7 +173,6 @@ impl Committer {
             self.epochs_known.clear();
         }
         self.epochs_known.extend(changes.keys().map(|(hub, lane)| (*hub, lane.epoch)));
-        self.leftovers.extend(emptied);
         if has_definitions {
             self.definitions.notify_one();
         }

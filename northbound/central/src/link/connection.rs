@@ -42,7 +42,11 @@ pub(super) async fn serve(incoming: Incoming, place: Handshake, around: Surround
     let ended = match protocol(&connection).as_deref() {
         Some(ALPN_ENROL) => enrolment(&around, &connection, address).await,
         Some(ALPN_SYNC) => sync(&around, &connection, address).await,
-        _ => Err(Told::new("", "hub.connect", Refusal::ending(RefusalCode::Version, "no protocol was agreed on"))),
+        _ => Err(Told::new(
+            "",
+            "hub.connect",
+            Refusal::ending(RefusalCode::Version, "no protocol was agreed on"),
+        )),
     };
     if let Err(told) = ended {
         refuse(&around, &connection, address, told).await;
@@ -77,7 +81,8 @@ impl Told {
         if let Some(control) = control {
             say(control, &refusal).await;
         }
-        let denial = Denial { actor, action, code: refusal.code, detail: refusal.detail, address: address.ip() };
+        let denial =
+            Denial { actor, action, code: refusal.code, detail: refusal.detail, address: address.ip() };
         around.denials.note(denial).await;
     }
 }
@@ -196,9 +201,8 @@ pub(super) async fn answer_enrolment(
 
 async fn sync(around: &Surroundings, connection: &Connection, address: SocketAddr) -> Result<(), Told> {
     let certificate = certificate(connection);
-    let unauthenticated = |detail: String| {
-        Told::new("", "hub.connect", Refusal::ending(RefusalCode::Unauthenticated, detail))
-    };
+    let unauthenticated =
+        |detail: String| Told::new("", "hub.connect", Refusal::ending(RefusalCode::Unauthenticated, detail));
     let Some(certificate) = certificate else {
         return Err(unauthenticated("the hub showed no certificate: enrol it first".to_owned()));
     };

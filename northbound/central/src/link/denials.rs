@@ -120,9 +120,11 @@ fn judge(accounts: &mut BTreeMap<Option<IpAddr>, Account>, address: IpAddr, now_
         accounts.retain(|_, account| !over(account));
     }
     let known = accounts.contains_key(&Some(address)) || accounts.len() < ADDRESSES_MAX;
-    let account = accounts
-        .entry(known.then_some(address))
-        .or_insert(Account { since_ms: now_ms, written: 0, unlisted: 0 });
+    let account = accounts.entry(known.then_some(address)).or_insert(Account {
+        since_ms: now_ms,
+        written: 0,
+        unlisted: 0,
+    });
     let mut unlisted = 0;
     if over(account) {
         unlisted = account.unlisted;

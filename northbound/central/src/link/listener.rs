@@ -33,7 +33,9 @@ pub struct Listener {
 #[derive(Debug, Error)]
 pub enum ListenError {
     /// The socket.
-    #[error("sync.listen {address} cannot be listened on: {source}; choose another port, or stop what uses it")]
+    #[error(
+        "sync.listen {address} cannot be listened on: {source}; choose another port, or stop what uses it"
+    )]
     Socket {
         /// The address.
         address: SocketAddr,

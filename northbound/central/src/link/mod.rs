@@ -17,7 +17,7 @@ mod sessions;
 mod transport;
 
 pub use denials::Denials;
-pub use listener::{Listener, ListenError};
+pub use listener::{ListenError, Listener};
 pub use sessions::{Connected, Sessions};
 
 use std::sync::Arc;

@@ -44,7 +44,10 @@ impl Reader {
             match self.stream.read_chunk(CHUNK_BYTES, true).await {
                 Ok(Some(chunk)) => self.frames.extend(&chunk.bytes),
                 Ok(None) if self.frames.is_partial() => {
-                    return Err(Some(Refusal::ending(RefusalCode::Malformed, "a stream ends within a frame")));
+                    return Err(Some(Refusal::ending(
+                        RefusalCode::Malformed,
+                        "a stream ends within a frame",
+                    )));
                 }
                 Ok(None) | Err(ReadError::Reset(_)) => return Ok(None),
                 Err(_) => return Err(None),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use quinn::{IdleTimeout, ServerConfig, TransportConfig, VarInt};
 use quinn::crypto::rustls::{NoInitialCipherSuite, QuicServerConfig};
+use quinn::{IdleTimeout, ServerConfig, TransportConfig, VarInt};
 
 /// A hub that is silent this long is gone; it keeps alive every 20 s.
 const IDLE_TIMEOUT: VarInt = VarInt::from_u32(90_000);

@@ -7,6 +7,7 @@
 //! Invariants: every row carries `org_id`; numbers for kinds are fixed and never reused; a row in `ranges` that names
 //! an object was committed after that object was synced.
 
+mod admission;
 mod audit;
 mod cell;
 mod certificates;
@@ -32,6 +33,7 @@ mod zero_gaps;
 #[cfg(test)]
 mod tests;
 
+pub use admission::Admission;
 pub use audit::{AuditEntry, AuditError, AuditRow, Outcome};
 pub use certificates::Certificate;
 pub use database::{Db, Reading, Storage, Writing};
@@ -41,6 +43,7 @@ pub use folder::FolderLock;
 pub use hubs::{EnrolRefusal, Enrolment, HubRow, HubSeen, HubState};
 pub use objects::{ObjectId, ObjectRow};
 pub use packs::{PackError, Packs};
+pub(crate) use ranges::BlockSpan;
 pub use ranges::{BlockRow, Decoded, GapRow, RangeBody, RangeRow};
 pub use series::{SeriesListing, SeriesRow};
 pub use sites::Site;

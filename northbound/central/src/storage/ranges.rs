@@ -1,6 +1,6 @@
 //! Table `ranges`: what is known of which numbers: a block and where its bytes are, or why there is none.
 
-use hub_model::{BootId, BootStamp, GapCause, HubId, SeqRange, UtcMs};
+use hub_model::{BootId, BootStamp, GapCause, HubId, RangeSet, SeqRange, UtcMs};
 use northbound_sync::Kind;
 use northbound_wire::Lane;
 use sqlx::sqlite::SqliteRow;
@@ -175,15 +175,24 @@ impl Db<'_> {
     ) -> Result<Vec<RangeRow>, StorageError> {
         let mut found = Vec::new();
         for layer in LAYERS {
-            let query = sqlx::query(OVERLAPPING).bind(self.org).bind(hub.to_string()).bind(epoch(lane.epoch));
-            let query = query.bind(class(lane.class)).bind(layer);
-            let query = query.bind(number(range.from)).bind(number(range.to)).bind(size(limit));
-            let rows = query.fetch_all(&mut *self.conn).await?;
-            for row in &rows {
-                found.push(read(row)?.2);
-            }
+            found.extend(self.overlapping_layer(hub, lane, range, layer, limit).await?);
         }
         Ok(found)
+    }
+
+    async fn overlapping_layer(
+        &mut self,
+        hub: HubId,
+        lane: Lane,
+        range: SeqRange,
+        layer: i64,
+        limit: usize,
+    ) -> Result<Vec<RangeRow>, StorageError> {
+        let query = sqlx::query(OVERLAPPING).bind(self.org).bind(hub.to_string()).bind(epoch(lane.epoch));
+        let query = query.bind(class(lane.class)).bind(layer);
+        let query = query.bind(number(range.from)).bind(number(range.to)).bind(size(limit));
+        let rows = query.fetch_all(&mut *self.conn).await?;
+        rows.iter().map(|row| Ok(read(row)?.2)).collect()
     }
 
     /// Blocks of a span that begin at `from_seq` or later, by number.
@@ -257,18 +266,31 @@ impl Db<'_> {
         &mut self,
         hub: HubId,
         lane: Lane,
-        from_seq: u64,
+        (from_seq, object): (u64, ObjectId),
         decoded: Decoded,
     ) -> Result<(), StorageError> {
+        // The object tells the block from one that has taken its place meanwhile.
         let statement = sqlx::query(
             "UPDATE ranges SET decoded = $6
-             WHERE org_id = $1 AND hub_id = $2 AND epoch = $3 AND class = $4 AND layer = 0 AND from_seq = $5",
+             WHERE org_id = $1 AND hub_id = $2 AND epoch = $3 AND class = $4 AND layer = 0 AND from_seq = $5
+                 AND object_id = $7",
         );
         let statement = statement.bind(self.org).bind(hub.to_string()).bind(epoch(lane.epoch));
-        let statement =
-            statement.bind(class(lane.class)).bind(number(from_seq)).bind(i64::from(decoded as u8));
+        let statement = statement.bind(class(lane.class)).bind(number(from_seq));
+        let statement = statement.bind(i64::from(decoded as u8)).bind(object.to_string());
         statement.execute(&mut *self.conn).await?;
         Ok(())
+    }
+
+    /// Numbers within a range that are deleted, though their block is here.
+    pub(crate) async fn deleted_within(
+        &mut self,
+        hub: HubId,
+        lane: Lane,
+        range: SeqRange,
+    ) -> Result<RangeSet, StorageError> {
+        let rows = self.overlapping_layer(hub, lane, range, layer(Kind::Deleted), usize::MAX).await?;
+        Ok(rows.iter().map(|row| row.range).collect())
     }
 
     pub(crate) async fn insert_range(
