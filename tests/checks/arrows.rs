@@ -19,6 +19,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("northbound-sync", &["hub-model", "northbound-wire"]),
     ("northbound-trust", &["hub-model", "northbound-wire"]),
     ("northbound", &["hub-model", "northbound-sync", "northbound-trust", "northbound-wire"]),
+    ("northbound-cli", &["hub-chassis", "hub-model", "northbound-trust", "northbound-wire"]),
     // The harness reaches into parsers to fuzz them, the bench into the store to measure it. Nothing depends on them.
     ("site-tests", &["hub-model", "hub-store", "southbound", "southbound-wire"]),
     ("site-bench", &["hub-model", "hub-store", "site-tests"]),

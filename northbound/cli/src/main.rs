@@ -1,3 +1,7 @@
-//! relais.
+//! `relais`: everything is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    northbound_cli::main()
+}
