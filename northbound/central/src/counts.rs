@@ -1,6 +1,6 @@
 //! What central counts, for `/metrics`. Shared by all parts; each adds to its own.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use hub_chassis::metrics::MetricRow;
 use northbound_wire::RefusalCode;
@@ -27,6 +27,8 @@ macro_rules! counts {
         #[derive(Debug)]
         pub struct Counts {
             $($(#[$doc])* pub $name: Count,)*
+            /// Whether the last commit failed.
+            pub storing_fails: AtomicBool,
             refused: Vec<Count>,
             link_refused: Vec<Count>,
         }
@@ -35,6 +37,7 @@ macro_rules! counts {
             fn default() -> Counts {
                 Counts {
                     $($name: Count::default(),)*
+                    storing_fails: AtomicBool::new(false),
                     refused: RefusalCode::ALL.iter().map(|_| Count::default()).collect(),
                     link_refused: RefusalCode::ALL.iter().map(|_| Count::default()).collect(),
                 }

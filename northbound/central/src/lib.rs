@@ -3,8 +3,15 @@
 //! `storage` keeps, `ingest` takes in, `decode` reads definitions, `query` answers, `api` speaks HTTP, `config` and
 //! `cli` are for people, `daemon` starts and stops it all. Nothing is acknowledged before it is durable.
 
+pub mod api;
+pub mod app;
+pub mod authority;
+pub mod check;
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod counts;
+pub mod daemon;
 pub mod decode;
 pub mod entropy;
 pub mod ingest;

@@ -1,3 +1,7 @@
-//! relais-central.
+//! `relais-central`: everything is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    northbound_central::cli::main()
+}

@@ -1,6 +1,7 @@
 //! The task: gathers, commits, answers.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hub_chassis::supervisor::stopped;
@@ -28,7 +29,6 @@ pub struct IngestTask {
     clock: Clock,
     counts: Arc<Counts>,
     pace: Pace,
-    failing: bool,
 }
 
 impl Ingest {
@@ -43,7 +43,7 @@ impl Ingest {
         let room = Arc::new(Semaphore::new(WAITING_KIB));
         let committer = Committer::new(storage, Arc::clone(&counts), definitions);
         let pace = Pace::new(clock.mono_ms());
-        let task = IngestTask { inbox, committer, clock, counts: Arc::clone(&counts), pace, failing: false };
+        let task = IngestTask { inbox, committer, clock, counts: Arc::clone(&counts), pace };
         (Ingest { inbox: outbox, room, counts }, task)
     }
 }
@@ -136,7 +136,7 @@ impl IngestTask {
         }
         match outcome {
             Ok(committed) => {
-                if std::mem::take(&mut self.failing) {
+                if self.counts.storing_fails.swap(false, Ordering::Relaxed) {
                     info!("blocks are stored again");
                 }
                 if committed.object_bytes > 0 {
@@ -182,10 +182,9 @@ impl IngestTask {
     /// Every arrival of the batch is answered the same: nothing of it is there, or at least nobody was told so.
     async fn fail(&mut self, batch: Batch, error: &StorageError) {
         self.counts.commit_failures.add(1);
-        if !self.failing {
+        if !self.counts.storing_fails.swap(true, Ordering::Relaxed) {
             error!(%error, "blocks cannot be stored: hubs keep them and try again; look at the disk");
         }
-        self.failing = true;
         for waiting in batch.arrivals {
             self.counts.refused(RefusalCode::StorageFailed);
             let detail = "central cannot store at the moment; keep it and try again".to_owned();

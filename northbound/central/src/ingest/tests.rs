@@ -1,7 +1,7 @@
 //! Batches against a model, through failures and ends at every step, and folders that are not as they were left.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use hub_chassis::supervisor::{Rule, Supervisor};
@@ -32,24 +32,38 @@ pub(super) enum Mishap {
 
 /// Lets a step go wrong, once.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Fault(Arc<Mutex<(Option<(Step, Mishap)>, bool)>>);
+pub(super) struct Fault(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    next: Option<(Step, Mishap)>,
+    is_dead: bool,
+}
 
 impl Fault {
     fn set(&self, step: Step, mishap: Mishap) {
-        self.0.lock().unwrap().0 = Some((step, mishap));
+        self.lock().next = Some((step, mishap));
+    }
+
+    fn forget(&self) {
+        self.lock().next = None;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
     }
 
     pub(super) fn is_dead(&self) -> bool {
-        self.0.lock().unwrap().1
+        self.lock().is_dead
     }
 
     pub(super) fn reach(&self, step: Step) -> Result<(), StorageError> {
-        let mut state = self.0.lock().unwrap();
-        let Some((at, mishap)) = state.0 else { return Ok(()) };
+        let mut state = self.lock();
+        let Some((at, mishap)) = state.next else { return Ok(()) };
         if at != step {
             return Ok(());
         }
-        *state = (None, mishap == Mishap::Die);
+        *state = State { next: None, is_dead: mishap == Mishap::Die };
         Err(StorageError::file("test", std::io::Error::other("as the test wants")))
     }
 }
@@ -455,7 +469,7 @@ async fn run(ops: Vec<Op>) {
                     .filter(|(_, answer)| !matches!(answer, Some(Placed::Accounted)))
                     .map(|(arrival, _)| arrival.clone())
                     .collect();
-                faulty.fault.0.lock().unwrap().0 = None;
+                faulty.fault.forget();
                 faulty.store(&again).await;
                 model = Model::default();
                 for row in rows(&faulty.storage).await {

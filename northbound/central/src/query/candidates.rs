@@ -47,7 +47,9 @@ impl Candidates {
             let heads = self.sources.iter().filter_map(|source| source.rows.front());
             let Some(first) = heads.min_by_key(|row| row.range.from).copied() else { return Ok(None) };
             for source in &mut self.sources {
-                source.rows.pop_front_if(|row| row.range.from == first.range.from);
+                if source.rows.front().is_some_and(|row| row.range.from == first.range.from) {
+                    source.rows.pop_front();
+                }
             }
             if first.range.to > self.from_seq {
                 return Ok(Some(first));

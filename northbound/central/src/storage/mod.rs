@@ -45,6 +45,7 @@ pub use objects::{ObjectId, ObjectRow};
 pub use packs::{PackError, Packs};
 pub(crate) use ranges::BlockSpan;
 pub use ranges::{BlockRow, Decoded, GapRow, RangeBody, RangeRow};
+pub(crate) use series::SeriesPlace;
 pub use series::{SeriesListing, SeriesRow};
 pub use sites::Site;
 pub use tokens::{NewToken, TokenId, TokenKind, TokenRow, secret_hash};

@@ -260,6 +260,12 @@ impl Storage {
         rows.iter().map(|row| read(&Cells(row))).collect()
     }
 
+    /// Whether nobody out there knows this central yet: it has given out no token, and no hub is enrolled.
+    pub async fn is_untouched(&self) -> Result<bool, StorageError> {
+        let hubs = self.read().await?.db().hubs(None, 1).await?;
+        Ok(hubs.is_empty() && self.tokens().await?.is_empty())
+    }
+
     /// Takes a token back, audited; whether there was one to take back.
     pub async fn revoke_token(&self, id: TokenId, actor: &str, now: UtcMs) -> Result<bool, StorageError> {
         let mut tx = self.write().await?;
