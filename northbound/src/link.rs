@@ -1,0 +1,283 @@
+//! The link: enrol, connect, sync, and again.
+
+mod enrolment;
+mod rounds;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use northbound_sync::{HubConfig, HubSync};
+use northbound_trust::{ClientTls, HubName, Identity, IdentityDir, IdentityError};
+use northbound_wire::{ClaimToken, Fingerprint, Versions};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::sleep;
+
+use crate::config::{LinkConfig, ms};
+use crate::context::{Command, Context};
+use crate::dial::{Backoff, Dialler, FailBack, Trouble};
+use crate::outbox::Outbox;
+use crate::random::Random;
+use crate::status::{LinkState, LinkStatus, StatusCell};
+use crate::tasks::{Clocks, Spawn, blocking, stopped};
+
+/// Commands of people: one at a time, and one more in line.
+const COMMANDS: usize = 2;
+
+/// What the link gets from the hub.
+#[derive(Clone)]
+pub struct LinkParts {
+    /// The hub's log.
+    pub outbox: Arc<dyn Outbox>,
+    /// Where tasks are started.
+    pub spawn: Arc<dyn Spawn>,
+    /// The clocks.
+    pub clocks: Clocks,
+    /// Becomes true when the link should end.
+    pub stop: watch::Receiver<bool>,
+}
+
+impl fmt::Debug for LinkParts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LinkParts")
+    }
+}
+
+/// The link, as the hub holds it. Clones are the same link.
+#[derive(Clone)]
+pub struct Link {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    config: Arc<LinkConfig>,
+    parts: LinkParts,
+    status: StatusCell,
+    /// To the run that is going on.
+    commands: Mutex<Option<mpsc::Sender<Command>>>,
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link").field("config", &self.shared.config).finish_non_exhaustive()
+    }
+}
+
+impl Link {
+    /// A link that does nothing until it is [`run`](Link::run).
+    pub fn new(config: LinkConfig, parts: LinkParts) -> Link {
+        let status = StatusCell::new(LinkState::Off);
+        Link {
+            shared: Arc::new(Shared { config: Arc::new(config), parts, status, commands: Mutex::default() }),
+        }
+    }
+
+    /// Where it is.
+    pub fn status(&self) -> watch::Receiver<LinkStatus> {
+        self.shared.status.subscribe()
+    }
+
+    /// Enrols the hub with this token, whatever it was before. Returns who it is from now on, or why not, in words.
+    /// After a failure everything is as it was.
+    pub async fn enrol(&self, token: ClaimToken) -> Result<HubName, String> {
+        let commands = self.shared.commands.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let off = || "the link to central is off: configure its address first".to_owned();
+        let commands = commands.ok_or_else(off)?;
+        let (answer, answered) = oneshot::channel();
+        commands.send(Command::Enrol { token, answer }).await.map_err(|_| off())?;
+        answered.await.unwrap_or_else(|_| Err("the link was ended meanwhile: try again".into()))
+    }
+
+    /// Runs until the stop signal. May be run again after a panic, but once at a time.
+    pub async fn run(&self) {
+        let Shared { config, parts, status, commands } = self.shared.as_ref();
+        if config.endpoints.is_empty() {
+            status.state(LinkState::Off);
+            return;
+        }
+        let mut stop = parts.stop.clone();
+        let (sender, inbox) = mpsc::channel(COMMANDS);
+        *commands.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
+        let Some(mut run) = Run::begin(&self.shared, inbox, &mut stop).await else { return };
+        while let Flow::On = run.step().await {}
+        run.dialler.close().await;
+        status.state(LinkState::Off);
+    }
+}
+
+/// Whether to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flow {
+    On,
+    Stop,
+}
+
+/// A certificate and how to show it.
+#[derive(Clone)]
+struct Papers {
+    identity: Arc<Identity>,
+    /// Kept as long as the identity is: it holds the sessions to resume.
+    tls: ClientTls,
+}
+
+/// One run of the link.
+struct Run {
+    ctx: Context,
+    stop: watch::Receiver<bool>,
+    commands: mpsc::Receiver<Command>,
+    dialler: Dialler,
+    backoff: Backoff,
+    fail_back: FailBack,
+    /// In use.
+    current: Option<Papers>,
+    /// Renewed, and not proved yet.
+    next: Option<Papers>,
+    /// The core, and the root of the central it syncs with.
+    core: Option<(Fingerprint, HubSync)>,
+    /// A token that was refused for good, or has done its work: not tried again.
+    spent: Option<ClaimToken>,
+}
+
+impl Run {
+    /// Opens socket and files; tries again until both are there.
+    async fn begin(
+        shared: &Shared,
+        commands: mpsc::Receiver<Command>,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Option<Run> {
+        let timing = shared.config.timing;
+        let (dir, dialler) = loop {
+            let path = shared.config.identity_dir.clone();
+            let dir = blocking(move || IdentityDir::open(&path)).await?.map_err(Trouble::from);
+            match dir.and_then(|dir| Ok((dir, Dialler::open(timing)?))) {
+                Ok(opened) => break opened,
+                Err(trouble) => {
+                    tracing::error!(%trouble, "the link to central cannot begin");
+                    shared.status.state(LinkState::NotEnrolled { why: trouble.to_string() });
+                }
+            }
+            tokio::select! {
+                () = stopped(stop) => return None,
+                () = sleep(timing.retry_max) => {}
+            }
+        };
+        let ctx = Context {
+            config: Arc::clone(&shared.config),
+            outbox: shared.parts.outbox.clone(),
+            spawn: shared.parts.spawn.clone(),
+            clocks: shared.parts.clocks.clone(),
+            status: shared.status.clone(),
+            dir: Arc::new(dir),
+            reached: Arc::default(),
+        };
+        let random = Random::new(ctx.config.seed);
+        let mut run = Run {
+            ctx,
+            stop: stop.clone(),
+            commands,
+            dialler,
+            backoff: Backoff::new(ms(timing.retry_min), ms(timing.retry_max), random),
+            fail_back: FailBack::new(ms(timing.fail_back), ms(timing.fail_back_max)),
+            current: None,
+            next: None,
+            core: None,
+            spent: None,
+        };
+        run.load().await;
+        Some(run)
+    }
+
+    /// Reads the identities there are. What is damaged counts as none, and is told.
+    async fn load(&mut self) {
+        let dir = self.ctx.dir.clone();
+        let Some((current, next)) = blocking(move || (dir.current(), dir.next())).await else { return };
+        self.current = self.papers(current);
+        self.next = self.papers(next);
+        if let Some(papers) = &self.current {
+            self.ctx.status.identity(&papers.identity);
+        }
+    }
+
+    fn papers(&self, identity: Result<Option<Identity>, IdentityError>) -> Option<Papers> {
+        let wrong = |trouble: &dyn fmt::Display| {
+            tracing::error!(%trouble, "the hub's certificate cannot be used");
+            self.ctx.status.state(LinkState::NotEnrolled { why: trouble.to_string() });
+        };
+        let identity = match identity {
+            Ok(identity) => identity?,
+            Err(error) => {
+                wrong(&Trouble::from(error));
+                return None;
+            }
+        };
+        if identity.name().hub != self.ctx.config.hub {
+            let (named, hub) = (identity.name().hub, self.ctx.config.hub);
+            wrong(&format!("the certificate is for {named}, and this hub is {hub}: enrol it again"));
+            return None;
+        }
+        match northbound_trust::hub_sync_config(&identity, &self.ctx.clocks.utc) {
+            Ok(tls) => Some(Papers { identity: Arc::new(identity), tls }),
+            Err(error) => {
+                wrong(&error);
+                None
+            }
+        }
+    }
+
+    /// One thing at a time: enrol, or a round of connecting and syncing.
+    async fn step(&mut self) -> Flow {
+        let is_over = |papers: &Papers| papers.identity.validity().is_over(self.ctx.clocks.utc.now());
+        let needs_enrolment = self.current.as_ref().is_none_or(is_over);
+        if needs_enrolment {
+            match self.token_of_file().await {
+                Ok(Some(token)) => return self.enrol_from_file(token).await,
+                // A certificate that has ended may hold by central's clock.
+                _ if self.current.is_some() => {}
+                Ok(None) => {
+                    self.tell_not_enrolled();
+                    return self.wait(self.ctx.config.timing.token_poll).await;
+                }
+                Err(why) => {
+                    self.ctx.status.state(LinkState::NotEnrolled { why });
+                    return self.wait(self.ctx.config.timing.token_poll).await;
+                }
+            }
+        }
+        self.round().await
+    }
+
+    /// Waits, but for the stop signal and for commands.
+    async fn wait(&mut self, duration: Duration) -> Flow {
+        let command = tokio::select! {
+            () = stopped(&mut self.stop) => return Flow::Stop,
+            Some(command) = self.commands.recv() => command,
+            () = sleep(duration) => return Flow::On,
+        };
+        self.obey(command).await
+    }
+
+    async fn wait_ms(&mut self, wait_ms: u64) -> Flow {
+        self.wait(Duration::from_millis(wait_ms)).await
+    }
+
+    /// The core for the central of this root. It outlives connections.
+    async fn core_for(&mut self, root: Fingerprint) -> Option<HubSync> {
+        if let Some((of, core)) = self.core.take()
+            && of == root
+        {
+            return Some(core);
+        }
+        let dir = self.ctx.dir.clone();
+        let term = blocking(move || dir.term(root)).await?.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the term of central is forgotten");
+            0
+        });
+        let config = HubConfig {
+            hub: self.ctx.config.hub,
+            boot: self.ctx.config.boot,
+            program: self.ctx.config.program.clone(),
+            versions: Versions::OURS,
+        };
+        Some(HubSync::new(config, term))
+    }
+}

@@ -1,0 +1,152 @@
+//! Enrolment: with the token of a file, or of a command.
+
+use northbound_trust::{HubName, Identity, hub_enrol_config};
+use northbound_wire::ClaimToken;
+
+use super::{Flow, Run};
+use crate::context::Command;
+use crate::dial::{Target, Trouble};
+use crate::enrol::{CertificateRequest, read_token};
+use crate::status::LinkState;
+use crate::tasks::{blocking, stopped};
+
+impl Run {
+    /// The token of the file, unless it is spent.
+    pub(super) async fn token_of_file(&self) -> Result<Option<ClaimToken>, String> {
+        let Some(path) = &self.ctx.config.token_file else { return Ok(None) };
+        let token = read_token(path).await?;
+        Ok(token.filter(|token| self.spent != Some(*token)))
+    }
+
+    /// Says what is missing; a refusal of the token that is there says it already.
+    pub(super) fn tell_not_enrolled(&self) {
+        if self.spent.is_some() {
+            return;
+        }
+        let where_to = match &self.ctx.config.token_file {
+            Some(path) => format!("put one from central into {}, or run", path.display()),
+            None => "get one from central and run".into(),
+        };
+        let why = format!("there is no claim token: {where_to} `relais-hub enroll --token-file FILE`");
+        // A damaged certificate is told of until there is a token.
+        self.ctx.status.update(|status| {
+            if !matches!(status.state, LinkState::NotEnrolled { .. }) {
+                status.state = LinkState::NotEnrolled { why };
+            }
+        });
+    }
+
+    /// Enrols with the file's token. What central refuses for good is not tried again with the same token.
+    pub(super) async fn enrol_from_file(&mut self, token: ClaimToken) -> Flow {
+        match self.enrol(token).await {
+            Ok(_) => Flow::On,
+            Err(Failure::Stop) => Flow::Stop,
+            Err(Failure::Trouble(trouble, endpoint)) => {
+                tracing::warn!(%trouble, endpoint, "the hub could not be enrolled");
+                let text = trouble.to_string();
+                if let Some(refusal) = trouble.standing_refusal() {
+                    self.spent = Some(token);
+                    let code = refusal.code;
+                    let detail = format!("{text}. The token is not tried again; put another into the file");
+                    self.ctx.status.state(LinkState::Refused { code, detail, endpoint, retry_at_ms: None });
+                    return self.wait(self.ctx.config.timing.token_poll).await;
+                }
+                let wait_ms = self.backoff.next_ms();
+                self.tell_retry(text, endpoint, wait_ms);
+                self.wait_ms(wait_ms).await
+            }
+        }
+    }
+
+    /// Does what a person wants.
+    pub(super) async fn obey(&mut self, command: Command) -> Flow {
+        let Command::Enrol { token, answer } = command;
+        let result = self.enrol(token).await;
+        if result.is_err()
+            && let Some(papers) = &self.current
+        {
+            // Everything is as it was.
+            self.ctx.status.identity(&papers.identity);
+        }
+        let (flow, words) = match result {
+            Ok(name) => (Flow::On, Ok(name)),
+            Err(Failure::Stop) => (Flow::Stop, Err("the hub is being stopped".into())),
+            Err(Failure::Trouble(trouble, endpoint)) => (Flow::On, Err(format!("{endpoint}: {trouble}"))),
+        };
+        // Whoever asked may have gone.
+        drop(answer.send(words));
+        flow
+    }
+
+    /// Tries every address, until one has given a certificate or has refused.
+    async fn enrol(&mut self, token: ClaimToken) -> Result<HubName, Failure> {
+        let mut last = None;
+        for place in 0..self.ctx.config.endpoints.len() {
+            let endpoint = self.ctx.endpoint(place);
+            self.tell_trying(&endpoint, last.as_ref());
+            let mut stop = self.stop.clone();
+            let tried = tokio::select! {
+                () = stopped(&mut stop) => return Err(Failure::Stop),
+                tried = self.enrol_at(place, token) => tried,
+            };
+            match tried {
+                Ok(identity) => return self.install(identity, token).await,
+                Err(trouble) => {
+                    self.ctx.count_failure(&trouble);
+                    let refused = trouble.standing_refusal().is_some();
+                    last = Some((trouble, endpoint));
+                    if refused {
+                        break;
+                    }
+                }
+            }
+        }
+        let (trouble, endpoint) =
+            last.unwrap_or_else(|| (Trouble::Local("no address is configured".into()), String::new()));
+        Err(Failure::Trouble(trouble, endpoint))
+    }
+
+    async fn enrol_at(&self, place: usize, token: ClaimToken) -> Result<Identity, Trouble> {
+        let tls = hub_enrol_config(token.root, &self.ctx.clocks.utc)
+            .map_err(|error| Trouble::Local(error.to_string()))?;
+        let name = &self.ctx.config.endpoints[place];
+        let connection = self.dialler.dial(Target { name, tls: &tls }).await?;
+        let request = CertificateRequest {
+            dir: self.ctx.dir.clone(),
+            hub: self.ctx.config.hub,
+            token: token.reveal(),
+            root: token.root,
+            utc: self.ctx.clocks.utc.clone(),
+            wait: self.ctx.config.timing.answer,
+        };
+        let answered = request.send(&connection, &tls.verdict).await;
+        connection.close(0u32.into(), b"");
+        answered
+    }
+
+    /// Stores the certificate; from here on the hub is enrolled.
+    async fn install(&mut self, identity: Identity, token: ClaimToken) -> Result<HubName, Failure> {
+        let (dir, name) = (self.ctx.dir.clone(), identity.name());
+        let stored = blocking(move || dir.install(&identity).map(|()| identity)).await;
+        match stored.ok_or(Failure::Stop)? {
+            Ok(identity) => {
+                tracing::info!(hub = %name.hub, site = %name.site, org = %name.org, "the hub is enrolled");
+                self.ctx.status.identity(&identity);
+                self.ctx.status.count(|counters| counters.enrolments += 1);
+                self.current = self.papers(Ok(Some(identity)));
+                (self.next, self.core) = (None, None);
+                self.spent = Some(token);
+                self.backoff.reset();
+                Ok(name)
+            }
+            Err(error) => Err(Failure::Trouble(error.into(), String::new())),
+        }
+    }
+}
+
+/// Why there is no certificate.
+pub(super) enum Failure {
+    Stop,
+    /// What, and at which address.
+    Trouble(Trouble, String),
+}
