@@ -1,0 +1,158 @@
+//! Every way to enrol, and every way not to.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use hub_model::UtcMs;
+use northbound::LinkState;
+use northbound_wire::{ClaimToken, RefusalCode, TokenSecret};
+
+use crate::central::{Central, Fault, NOW};
+use crate::hub::{Hub, shown};
+
+const DAY_MS: i64 = 24 * 3600 * 1000;
+
+#[tokio::test]
+async fn a_hub_without_a_token_says_what_to_do_and_takes_one_that_comes_later() {
+    let central = Central::start().await;
+    let mut hub = Hub::start(&[central.address.to_string()], None);
+    let status = hub.says("there is no claim token: put one from central into").await;
+    assert!(matches!(status.state, LinkState::NotEnrolled { .. }));
+    std::fs::write(hub.dir.join("token"), "relais-claim-v1.abc").unwrap();
+    hub.says("token does not hold a claim token: the token is cut short").await;
+    std::fs::write(hub.dir.join("token"), central.token(1).reveal()).unwrap();
+    let status = hub.connected().await;
+    assert_eq!(status.counters.enrolments, 1);
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_for_good_is_not_tried_again() {
+    let central = Central::start().await;
+    let unknown = ClaimToken { secret: TokenSecret([9; 32]), root: central.state.authority.fingerprint() };
+    let mut hub = Hub::start(&[central.address.to_string()], Some(unknown));
+    let status =
+        hub.says("token-unknown (no such token was given out); get a claim token from this central").await;
+    assert!(matches!(
+        status.state,
+        LinkState::Refused { code: RefusalCode::TokenUnknown, retry_at_ms: None, .. }
+    ));
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    let status = hub.says("The token is not tried again; put another into the file").await;
+    assert_eq!(status.counters.refusals.get(&RefusalCode::TokenUnknown), Some(&1), "asked once");
+    std::fs::write(hub.dir.join("token"), central.token(1).reveal()).unwrap();
+    hub.connected().await;
+}
+
+#[tokio::test]
+async fn every_refusal_of_an_enrolment_is_told_and_counted() {
+    let central = Central::start().await;
+    for (number, code) in (10..).zip([
+        RefusalCode::Version,
+        RefusalCode::TokenUsed,
+        RefusalCode::TokenExpired,
+        RefusalCode::BadRequest,
+        RefusalCode::HubKnown,
+        RefusalCode::Forbidden,
+    ]) {
+        central.set(Fault::RefusesEnrolment(code));
+        let mut hub = Hub::start(&[central.address.to_string()], Some(central.token(number)));
+        let status = hub.says("The token is not tried again").await;
+        assert!(
+            shown(&status).starts_with(&format!("central refused: {code} (as told)")),
+            "{}",
+            shown(&status)
+        );
+        assert_eq!(status.counters.refusals.get(&code), Some(&1));
+    }
+}
+
+#[tokio::test]
+async fn a_central_that_is_busy_is_asked_again() {
+    let central = Central::start().await;
+    for (number, code) in (20..).zip([RefusalCode::Busy, RefusalCode::Stopping, RefusalCode::StorageFailed]) {
+        central.set(Fault::RefusesEnrolment(code));
+        let mut hub = Hub::start(&[central.address.to_string()], Some(central.token(number)));
+        hub.until("asked twice", |status| status.counters.refusals.get(&code) >= Some(&2)).await;
+        central.set(Fault::None);
+        hub.connected().await;
+    }
+}
+
+#[tokio::test]
+async fn enrolment_that_was_cut_short_goes_on_with_the_same_key() {
+    let central = Central::start().await;
+    // Central gives the certificate out, and the hub does not take it.
+    central.set(Fault::WrongHub);
+    let token = central.token(1);
+    let address = central.address.to_string();
+    let mut hub = Hub::start(std::slice::from_ref(&address), Some(token));
+    hub.says("the certificate in central's answer is for hub-").await;
+    let (dir, log) = hub.stop().await;
+    let used = central.state.tokens.lock().unwrap()[&token.secret.0];
+    assert!(used.is_some(), "the token was used");
+    central.set(Fault::None);
+    let mut hub = Hub::start_in(dir, log, &[address]);
+    hub.connected().await;
+    assert_eq!(central.state.tokens.lock().unwrap()[&token.secret.0], used, "for the same key");
+}
+
+#[tokio::test]
+async fn a_central_of_another_organisation_is_not_told_the_token() {
+    let (ours, theirs) = (Central::start().await, Central::start().await);
+    let token = ours.token(1);
+    theirs.state.tokens.lock().unwrap().insert(token.secret.0, None);
+    let mut hub = Hub::start(&[theirs.address.to_string()], Some(token));
+    let status = hub.says("wrong central: its root has the fingerprint").await;
+    assert!(matches!(status.state, LinkState::Connecting { .. }));
+    assert_eq!(theirs.state.tokens.lock().unwrap()[&token.secret.0], None, "it was never said");
+}
+
+#[tokio::test]
+async fn a_clock_that_is_wrong_is_told_as_that() {
+    let central = Central::start().await;
+    let mut hub = Hub::start(&[central.address.to_string()], None);
+    hub.utc_ms.store(0, Ordering::Relaxed);
+    std::fs::write(hub.dir.join("token"), central.token(1).reveal()).unwrap();
+    hub.says("and the clock here says 1970-01-01 00:00 UTC: set the clock").await;
+    hub.utc_ms.store(NOW.0 + 400 * DAY_MS, Ordering::Relaxed);
+    hub.says("check the clock, then renew").await;
+    hub.utc_ms.store(NOW.0, Ordering::Relaxed);
+    hub.connected().await;
+}
+
+#[tokio::test]
+async fn a_command_enrols_anew_and_a_failed_one_changes_nothing() {
+    let (first, second) = (Central::start().await, Central::start().await);
+    let addresses = [first.address.to_string(), second.address.to_string()];
+    let mut hub = Hub::start(&addresses, Some(first.token(1)));
+    let before = hub.connected().await;
+    let unknown = ClaimToken { secret: TokenSecret([9; 32]), root: first.state.authority.fingerprint() };
+    let refused = hub.link.enrol(unknown).await.unwrap_err();
+    assert!(refused.contains("token-unknown"), "{refused}");
+    let after = hub.connected().await;
+    assert_eq!(after.certificate, before.certificate);
+
+    // Another organisation's central, at the second address.
+    let name = hub.link.enrol(second.token(2)).await.unwrap();
+    assert_eq!(name.hub, crate::hub::HUB);
+    let there = addresses[1].clone();
+    hub.until("there", |s| matches!(&s.state, LinkState::Connected { endpoint, .. } if *endpoint == there))
+        .await;
+}
+
+#[tokio::test]
+async fn a_certificate_that_has_ended_wants_a_new_token() {
+    let central = Central::start().await;
+    let mut hub = Hub::start(&[central.address.to_string()], Some(central.token(1)));
+    hub.connected().await;
+    let (dir, log) = hub.stop().await;
+    let later = NOW.0 + 400 * DAY_MS;
+    central.state.utc_ms.store(later, Ordering::Relaxed);
+    central.state.certificate.renew(&central.state.authority, UtcMs(later)).unwrap();
+    let mut hub = Hub::start_in(dir, log, &[central.address.to_string()]);
+    hub.utc_ms.store(later, Ordering::Relaxed);
+    // The token of the first enrolment is still there, and does for the same hub no more than once.
+    hub.says("token-used").await;
+    std::fs::write(hub.dir.join("token"), central.token(2).reveal()).unwrap();
+    hub.connected().await;
+}
