@@ -1,4 +1,4 @@
-//! The tasks of drivers: southbound starts them, the supervisor owns them.
+//! The tasks of drivers and of the link: southbound and northbound start them, the supervisor owns them.
 
 use hub_chassis::supervisor::{Rule, Supervisor};
 use southbound::tasks::{BoxedTask, Spawn};
@@ -18,6 +18,13 @@ impl Spawn for DriverTasks {
     }
 }
 
+impl northbound::Spawn for DriverTasks {
+    /// The link itself is restarted by the supervisor; the tasks of its connections come and go.
+    fn spawn(&self, name: &'static str, task: northbound::BoxedTask) {
+        self.0.spawn(name, Rule::Passing, task);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -32,9 +39,10 @@ mod tests {
             }
             supervisor.missing()
         };
-        tasks.spawn("mqtt-connection", Box::pin(async {}));
+        let start = |name, task| Spawn::spawn(&tasks, name, task);
+        start("mqtt-connection", Box::pin(async {}));
         assert_eq!(ends().await, None);
-        tasks.spawn("mqtt-fanout", Box::pin(async { panic!("on purpose") }));
+        start("mqtt-fanout", Box::pin(async { panic!("on purpose") }));
         assert_eq!(ends().await, Some("mqtt-fanout"));
     }
 }

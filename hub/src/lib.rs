@@ -6,5 +6,6 @@ pub mod config;
 pub mod daemon;
 pub mod driver_tasks;
 pub mod intake;
+pub mod north;
 pub mod socket;
 pub mod web;

@@ -27,6 +27,13 @@ pub(super) enum Command {
     Run(RunArgs),
     /// Say how the running hub is
     Status(StatusArgs),
+    /// Enrol this hub at central with a claim token
+    #[command(
+        after_help = "The token comes from `relais-central token create --site NAME`. It is never taken as an \
+        argument, which others on this machine could read.\n\nExamples:\n  relais-hub enroll --token-file /root/token\n  \
+        ssh central relais-central token create --site Hall3 | relais-hub enroll --token-file -"
+    )]
+    Enroll(EnrollArgs),
     /// Look at stored data
     Data {
         #[command(subcommand)]
@@ -73,6 +80,18 @@ pub(super) struct Local {
 pub(super) struct StatusArgs {
     #[command(flatten)]
     pub(super) local: Local,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EnrollArgs {
+    #[command(flatten)]
+    pub(super) local: Local,
+    /// File with the claim token; `-` reads it from standard input
+    #[arg(long, value_name = "FILE")]
+    pub(super) token_file: PathBuf,
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,

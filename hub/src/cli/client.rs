@@ -1,4 +1,4 @@
-//! A minimal HTTP/1.1 client for the hub's Unix socket: one GET per connection.
+//! A minimal HTTP/1.1 client for the hub's Unix socket: one request per connection.
 
 use std::fmt::Write as _;
 use std::future::Future;
@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hub_chassis::cli::Failure;
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
-use hyper::{Request, Response, StatusCode, header};
+use hyper::{Method, Request, Response, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
@@ -39,8 +39,17 @@ impl Client {
 
     /// The JSON at a path, as it came.
     pub(super) fn text(&self, path: &str) -> Result<String, Failure> {
+        self.gathered(&Asked { path, body: None })
+    }
+
+    /// The JSON that answers a POST, as it came.
+    pub(super) fn post(&self, path: &str, body: String) -> Result<String, Failure> {
+        self.gathered(&Asked { path, body: Some(body) })
+    }
+
+    fn gathered(&self, asked: &Asked<'_>) -> Result<String, Failure> {
         let mut bytes = Vec::new();
-        self.stream(path, &mut |chunk| {
+        self.exchange(asked, &mut |chunk| {
             if bytes.len() + chunk.len() > ANSWER_BYTES_MAX {
                 return Err(Failure::failed("the hub's answer is larger than 16 MiB"));
             }
@@ -65,8 +74,22 @@ impl Client {
         path: &str,
         take: &mut dyn FnMut(&[u8]) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        self.runtime.block_on(stream(&self.socket, path, take))
+        self.exchange(&Asked { path, body: None }, take)
     }
+
+    fn exchange(
+        &self,
+        asked: &Asked<'_>,
+        take: &mut dyn FnMut(&[u8]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        self.runtime.block_on(stream(&self.socket, asked, take))
+    }
+}
+
+/// A request: a GET, or a POST of JSON.
+struct Asked<'a> {
+    path: &'a str,
+    body: Option<String>,
 }
 
 /// Joins a path and its query; parameters that are `None` are left out.
@@ -96,16 +119,20 @@ fn encode(value: &str) -> String {
 
 async fn stream(
     socket: &Path,
-    path: &str,
+    asked: &Asked<'_>,
     take: &mut dyn FnMut(&[u8]) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let stream = UnixStream::connect(socket).await.map_err(|error| not_reached(socket, &error))?;
     let (mut sender, connection) =
         http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(socket, &error))?;
-    let request = Request::get(path)
+    let method = if asked.body.is_some() { Method::POST } else { Method::GET };
+    let request = Request::builder()
+        .method(method)
+        .uri(asked.path)
         .header(header::HOST, "localhost")
-        .body(Empty::<Bytes>::new())
-        .map_err(|error| Failure::failed(format!("{path} cannot be asked for: {error}")))?;
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Full::new(Bytes::from(asked.body.clone().unwrap_or_default())))
+        .map_err(|error| Failure::failed(format!("{} cannot be asked for: {error}", asked.path)))?;
     let exchange = async {
         let answer = tokio::time::timeout(ANSWER_TIMEOUT, sender.send_request(request)).await;
         let answer = answer.map_err(|_| {

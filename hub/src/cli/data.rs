@@ -42,9 +42,9 @@ fn ledger(args: &StatusArgs) -> Result<(), Failure> {
     }
     let ledger: Ledger = client.json("/api/v1/ledger")?;
     let mut table =
-        Table::new(&["class", ">given out", ">in tail", ">in blocks", ">expired", ">lost", "adds up"]);
+        Table::new(&["class", ">given out", ">in tail", ">in blocks", ">expired", ">in gaps", ">confirmed", "adds up"]);
     for class in &ledger.classes {
-        let numbers = [class.next, class.tail, class.stored, class.expired, class.gaps];
+        let numbers = [class.next, class.tail, class.stored, class.expired, class.gaps, class.confirmed];
         let mut row = vec![class.class.clone()];
         row.extend(numbers.map(thousands));
         row.push(if class.balanced { "yes" } else { "NO" }.to_owned());

@@ -4,6 +4,7 @@ mod args;
 mod client;
 mod config;
 mod data;
+mod enroll;
 mod events;
 mod run;
 mod status;
@@ -26,6 +27,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Run(args) => run::run(&args),
         Command::Status(args) => status::status(&args).map(|()| ExitCode::SUCCESS),
+        Command::Enroll(args) => enroll::enroll(&args).map(|()| ExitCode::SUCCESS),
         Command::Data { command } => data::data(&command).map(|()| ExitCode::SUCCESS),
         Command::Config { command } => config::config(&command),
         Command::Version { json } => VERSION.print(json).map(|()| ExitCode::SUCCESS),

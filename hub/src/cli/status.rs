@@ -11,6 +11,7 @@ use hub_chassis::number_text::{counted, duration, thousands};
 use super::args::StatusArgs;
 use super::client::Client;
 use super::config::socket;
+use crate::north::LinkView;
 use crate::web::Status;
 
 /// Asks the hub and prints what it says.
@@ -51,7 +52,7 @@ fn render(status: &Status) -> String {
     text
 }
 
-/// Three stations with their state, shape and word, and two lines each.
+/// The path of a reading: five stations, each with its shape, word and facts.
 fn strip(status: &Status) -> String {
     let (known, heard) = (status.devices.known, status.devices.heard_5m);
     let devices = match (known, heard) {
@@ -63,42 +64,86 @@ fn strip(status: &Status) -> String {
     let hub = if status.working { "\u{25cf} Live" } else { "\u{25b2} Fault" };
     let stored =
         if status.storage.lost == 0 && status.storage.balanced { "\u{25cf} Pass" } else { "\u{25b2} Fault" };
-    let columns = [
-        [
-            "Devices".to_owned(),
-            devices.to_owned(),
-            format!("{heard} of {known} heard in 5 min"),
-            format!("{} series", thousands(u64::try_from(status.devices.series).unwrap_or(u64::MAX))),
-        ],
-        [
-            "Hub".to_owned(),
-            hub.to_owned(),
-            counted(status.intake.samples, "reading", "readings"),
-            format!("{} since start", counted(status.intake.events, "event", "events")),
-        ],
-        [
-            "Stored".to_owned(),
-            stored.to_owned(),
-            format!("{} on flash", counted(status.storage.stored, "record", "records")),
-            missing(status),
-        ],
+    let series = thousands(u64::try_from(status.devices.series).unwrap_or(u64::MAX));
+    let stations = [
+        ("Devices", devices, format!("{heard} of {known} heard in 5 min, {series} series")),
+        (
+            "\u{2192} Hub",
+            hub,
+            format!(
+                "{}, {} since start",
+                counted(status.intake.samples, "reading", "readings"),
+                counted(status.intake.events, "event", "events")
+            ),
+        ),
+        (
+            "\u{2192} Stored",
+            stored,
+            format!("{} on flash, {}", counted(status.storage.stored, "record", "records"), missing(status)),
+        ),
+        ("\u{2192} Link", link_state(&status.link), link(&status.link)),
+        ("\u{2192} Central", central_state(status), central(status)),
     ];
-    let widths =
-        columns.each_ref().map(|column| column.iter().map(|cell| cell.chars().count()).max().unwrap_or(0));
+    let width = stations.iter().map(|(_, state, _)| state.chars().count()).max().unwrap_or(0);
     let mut text = String::new();
-    for line in 0..columns[0].len() {
-        let joint = if line == 0 { "  \u{2192}  " } else { "     " };
-        let cells: Vec<String> = columns
-            .iter()
-            .zip(widths)
-            .map(|(column, width)| {
-                format!("{}{}", column[line], " ".repeat(width - column[line].chars().count()))
-            })
-            .collect();
-        text.push_str(cells.join(joint).trim_end());
-        text.push('\n');
+    for (name, state, facts) in stations {
+        let gap = " ".repeat(width - state.chars().count());
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(text, "{name:<11}{state}{gap}  {facts}");
     }
     text
+}
+
+fn link_state(link: &LinkView) -> &'static str {
+    match link.state.as_str() {
+        "off" => "\u{25cb} off",
+        "connected" => "\u{25cf} Live",
+        "refused" => "\u{25b2} Refused",
+        "not-enrolled" => "\u{25cb} not enrolled",
+        _ => "\u{25a0} Down",
+    }
+}
+
+fn link(link: &LinkView) -> String {
+    let mut facts = output::printable(&link.says).to_string();
+    if let Some(connected) = link.connected_s {
+        // Writing to a `String` cannot fail.
+        let _ = write!(facts, " for {}", duration(Duration::from_secs(connected)));
+    }
+    if let Some(round_trip) = link.round_trip_ms {
+        // Writing to a `String` cannot fail.
+        let _ = write!(facts, ", {round_trip} ms away");
+    }
+    facts
+}
+
+/// Readings that wait for their block are no delay: central gets blocks.
+fn central_state(status: &Status) -> &'static str {
+    let central = &status.central;
+    match (status.link.state.as_str(), central.unconfirmed.saturating_sub(central.unsealed)) {
+        ("off", _) => "\u{25cb} none",
+        _ if status.link.parked > 0 || status.link.overtaken.is_some() => "\u{25b2} Fault",
+        (_, 0) => "\u{25cf} Pass",
+        _ => "\u{25d0} behind",
+    }
+}
+
+fn central(status: &Status) -> String {
+    if status.link.state == "off" {
+        return "nothing is sent".to_owned();
+    }
+    let central = &status.central;
+    let waiting = central.unconfirmed.saturating_sub(central.unsealed);
+    let mut facts = format!("{} confirmed", counted(central.confirmed, "record", "records"));
+    // Writing to a `String` cannot fail.
+    let _ = write!(facts, ", {} to send", thousands(waiting));
+    if central.unsealed > 0 {
+        let _ = write!(facts, ", {} gathering", thousands(central.unsealed));
+    }
+    if status.link.parked > 0 {
+        let _ = write!(facts, ", {} refused and kept here", thousands(status.link.parked));
+    }
+    facts
 }
 
 /// What is not there any more. A full quota is no fault, so it has another word.
@@ -160,6 +205,11 @@ mod tests {
                 "dir": "/var/lib/relais-hub", "used_bytes": 20_971_520_u64, "quota_bytes": 8_589_934_592_u64,
                 "stored": 1_250, "pending_bytes": 0, "evicted": 0, "lost": 0, "balanced": true, "epoch": "00"
             },
+            "link": {
+                "state": "connected", "says": "connected to central.example:7443",
+                "central": "central.example:7443", "connected_s": 200, "round_trip_ms": 42, "parked": 0
+            },
+            "central": { "confirmed": 1_200, "unconfirmed": 50, "unsealed": 10 },
             "ledger": []
         }))
         .unwrap()
@@ -171,10 +221,11 @@ mod tests {
             render(&example()),
             "Hall 3\n\
              Working, nothing is lost. 2 of 3 devices heard in the last 5 minutes.\n\n\
-             Devices                \u{2192}  Hub                   \u{2192}  Stored\n\
-             \u{25d0} some Silent             \u{25cf} Live                   \u{25cf} Pass\n\
-             2 of 3 heard in 5 min     1,234 readings           1,250 records on flash\n\
-             12 series                 2 events since start     0 lost\n\n\
+             Devices    \u{25d0} some Silent  2 of 3 heard in 5 min, 12 series\n\
+             \u{2192} Hub      \u{25cf} Live         1,234 readings, 2 events since start\n\
+             \u{2192} Stored   \u{25cf} Pass         1,250 records on flash, 0 lost\n\
+             \u{2192} Link     \u{25cf} Live         connected to central.example:7443 for 3 min, 42 ms away\n\
+             \u{2192} Central  \u{25d0} behind       1,200 records confirmed, 40 to send, 10 gathering\n\n\
              hub      hub_01\n\
              version  0.0.1\n\
              up       2 h 1 min\n\
@@ -191,8 +242,8 @@ mod tests {
         one.listeners.push(Listener { kind: "web".into(), address: "127.0.0.1:9".into() });
         let screen = render(&one);
         for line in [
-            "2 of 3 heard in 5 min     1 reading               1 record on flash\n",
-            "12 series                 1 event since start     0 lost\n",
+            "1 reading, 1 event since start\n",
+            "1 record on flash, 0 lost\n",
             "refused  1 since start; why: the hub's log, and curl -s http://127.0.0.1:9/metrics | grep _refused_\n",
         ] {
             assert!(screen.contains(line), "{line} is not in\n{screen}");
@@ -200,13 +251,29 @@ mod tests {
         let mut full = example();
         full.storage.evicted = 25_938;
         let screen = render(&full);
-        assert!(screen.contains("\u{25cf} Pass\n") && screen.contains("     25,938 given up\n"), "{screen}");
+        assert!(screen.contains("\u{25cf} Pass") && screen.contains(", 25,938 given up\n"), "{screen}");
         full.storage.lost = 2;
         let screen = render(&full);
         assert!(
-            screen.contains("\u{25b2} Fault\n") && screen.contains("     2 lost, 25,938 given up\n"),
+            screen.contains("\u{25b2} Fault") && screen.contains(", 2 lost, 25,938 given up\n"),
             "{screen}"
         );
+        let mut out = example();
+        out.link = LinkView {
+            state: "connecting".into(),
+            says: "central.example:7443 does not answer (attempt 4, the next in 7 s)".into(),
+            ..LinkView::default()
+        };
+        let screen = render(&out);
+        assert!(screen.contains("Link     \u{25a0} Down"), "{screen}");
+        assert!(
+            screen.contains("central.example:7443 does not answer (attempt 4, the next in 7 s)\n"),
+            "{screen}"
+        );
+        out.link =
+            LinkView { state: "off".into(), says: "no central is configured".into(), ..LinkView::default() };
+        let screen = render(&out);
+        assert!(screen.contains("Central  \u{25cb} none         nothing is sent\n"), "{screen}");
         assert_eq!(example().listeners, [Listener { kind: "mqtt".into(), address: "127.0.0.1:1883".into() }]);
     }
 }

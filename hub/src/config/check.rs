@@ -1,6 +1,6 @@
 //! Second step: what the values mean, and whether they go together.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,10 +8,11 @@ use hub_chassis::config::{
     ByteSize, Found, Origin, Problems, absolute_path, byte_size, duration, ports_clash, socket_address,
 };
 
+use northbound::{EndpointError, EndpointName};
+
 use super::raw::{RawConfig, RawListener};
 use super::{
-    Config, Endpoint, MqttConfig, MqttListener, NorthConfig, SiteConfig, SocketConfig, StorageConfig,
-    WebConfig,
+    Config, MqttConfig, MqttListener, NorthConfig, SiteConfig, SocketConfig, StorageConfig, WebConfig,
 };
 
 /// Two write-ahead files of 8 MiB, the store and its reserve, and room for some days of a small site.
@@ -26,9 +27,6 @@ const SOCKET_PATH_BYTES_MAX: usize = 107;
 /// The ports of `default.toml`, for advice.
 const MQTT_PORT: u16 = 1883;
 const WEB_PORT: u16 = 8080;
-
-/// The port central listens on unless told otherwise, for advice.
-const NORTH_PORT: u16 = 7443;
 
 /// Each is tried for seconds; more would keep a hub from the one that is up.
 const CENTRALS_MAX: usize = 8;
@@ -115,7 +113,7 @@ fn seal_after(found: &Found<String>, problems: &mut Problems) -> Option<Duration
 
 fn north(raw: &RawConfig, problems: &mut Problems) -> NorthConfig {
     let listed = raw.north_central.as_ref().map(|list| list.value.as_slice()).unwrap_or_default();
-    let mut central: Vec<Endpoint> = Vec::new();
+    let mut central: Vec<EndpointName> = Vec::new();
     for found in listed {
         let Some(endpoint) = endpoint(found, problems) else { continue };
         if central.contains(&endpoint) {
@@ -132,36 +130,14 @@ fn north(raw: &RawConfig, problems: &mut Problems) -> NorthConfig {
     NorthConfig { central, enroll_token_file: token.and_then(|found| absolute_path(found, problems)) }
 }
 
-/// `host:port`, `192.0.2.1:port` or `[2001:db8::1]:port`.
-fn endpoint(found: &Found<String>, problems: &mut Problems) -> Option<Endpoint> {
-    let text = found.value.trim();
-    let advice = format!("write a host and a UDP port, such as \"central.example.org:{NORTH_PORT}\"");
-    let Some((host, port)) = text.rsplit_once(':') else {
-        return found.report(format!("{text:?} has no port; {advice}"), problems);
-    };
-    let Some(port) = port.parse::<u16>().ok().filter(|port| *port != 0) else {
-        return found
-            .report(format!("{text:?} does not end with a port from 1 to 65535; {advice}"), problems);
-    };
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    let known = match bare {
-        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
-        None => is_host_name(host),
-    };
-    if !known {
-        return found
-            .report(format!("{host:?} is neither a host name nor an IP address; {advice}"), problems);
+fn endpoint(found: &Found<String>, problems: &mut Problems) -> Option<EndpointName> {
+    match found.value.trim().parse() {
+        Ok(endpoint) => Some(endpoint),
+        Err(error) => {
+            let error: EndpointError = error;
+            found.report(error.to_string(), problems)
+        }
     }
-    Some(Endpoint { host: bare.unwrap_or(host).to_owned(), port })
-}
-
-/// RFC 1123, and IPv4 addresses, which have the same letters.
-fn is_host_name(host: &str) -> bool {
-    let label = |label: &str| {
-        let fits = (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-');
-        fits && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-    };
-    host.len() <= 253 && host.strip_suffix('.').unwrap_or(host).split('.').all(label)
 }
 
 type Placed<'a> = (&'a Found<String>, MqttListener);

@@ -15,6 +15,8 @@ use std::time::Duration;
 
 use hub_chassis::config::{ByteSize, Configuration, DefaultValue, ListDefault, Problems, Section};
 
+use northbound::EndpointName;
+
 use raw::RawConfig;
 
 impl Configuration for Config {
@@ -114,16 +116,7 @@ pub struct SocketConfig {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NorthConfig {
     /// In the order in which they are tried. Empty: the hub keeps everything to itself.
-    pub central: Vec<Endpoint>,
+    pub central: Vec<EndpointName>,
     /// Absolute; where the claim token lies until the hub is enrolled.
     pub enroll_token_file: Option<PathBuf>,
-}
-
-/// Host name or IP address, and UDP port.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
-    /// Without brackets.
-    pub host: String,
-    /// Not 0.
-    pub port: u16,
 }

@@ -10,6 +10,7 @@ use hub_chassis::metrics::{MetricKind, MetricRow, float};
 use hub_chassis::supervisor::{Ended, Rule, Supervisor};
 use hub_model::{ClockQuality, HubId, Ulid, UtcMs};
 use hub_store::{LogConfig, LogHandle, OpenContext, OpenError, Reader, Recovery, SampleClass, SampleQuery};
+use northbound::Link;
 use southbound::mqtt::{Broker, BrokerHandle, ListenerConfig, MqttConfig, MqttLimits, Surroundings};
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -21,6 +22,7 @@ use crate::clock::{Clock, EARLIEST_PLAUSIBLE};
 use crate::config::{Config, StorageConfig};
 use crate::driver_tasks::DriverTasks;
 use crate::intake::{INBOX_MESSAGES, Intake, Limits, Registry, SharedRegistry};
+use crate::north::{self, Who};
 use crate::socket::{self, SocketFile};
 use crate::web::{Api, Facts, Listener, Surface, router};
 
@@ -156,18 +158,59 @@ async fn wire(
     let listeners = listeners(&broker, web_address, &config.socket.path);
     let broker: SharedBroker = Arc::new(Mutex::new(Some(broker)));
     let facts = facts(&config, recovery, listeners);
-    let mut api = Api::new(facts, clock, log.clone(), registry.clone(), supervisor.clone());
+    let link = link(&config, recovery, &log, clock, &registry, &supervisor)?;
+    let mut api = Api::new(facts, clock, log.clone(), registry.clone(), supervisor.clone(), link.clone());
     let (numbers, health) = (broker.clone(), broker.clone());
     api.metric_sources.push(Arc::new(move || broker_metrics(&numbers)));
+    let status = link.status();
+    api.metric_sources.push(Arc::new(move || status.borrow().rows().iter().map(link_metric).collect()));
     let watched = supervisor.clone();
     api.health_sources.push(Arc::new(move || broker_trouble(&health, &watched)));
     let api = Arc::new(api);
     spawn_api(web, Surface::Web, &api, &supervisor);
     spawn_api(local, Surface::Socket, &api, &supervisor);
     spawn_clock(clock, registry, log.clone(), &supervisor);
+    if !config.north.central.is_empty() {
+        supervisor.spawn_restarting("link", move || {
+            let link = link.clone();
+            async move { link.run().await }
+        });
+    }
 
     tell_listening(&config, web_address);
     Ok(Parts { clock, log, broker, supervisor, socket })
+}
+
+/// The way to central. It runs only where one is configured.
+fn link(
+    config: &Config,
+    recovery: &Recovery,
+    log: &LogHandle,
+    clock: Clock,
+    registry: &SharedRegistry,
+    supervisor: &Supervisor,
+) -> Result<Link, StartError> {
+    let mut seed = [0; 8];
+    getrandom::fill(&mut seed).map_err(StartError::Entropy)?;
+    let who = Who {
+        hub: recovery.hub,
+        boot: clock.now().boot,
+        last_known_good: last_known_good(registry),
+        seed: u64::from_le_bytes(seed),
+    };
+    Ok(north::link(&config.north, &config.storage.dir, who, log, clock, supervisor))
+}
+
+fn link_metric(row: &northbound::CounterRow) -> MetricRow {
+    let made = if row.is_counter {
+        MetricRow::counter(row.name, row.help, row.value)
+    } else {
+        MetricRow::gauge(row.name, row.help, row.value)
+    };
+    match row.label {
+        Some((name, value)) => made.label(name, value),
+        None => made,
+    }
 }
 
 /// Fills in what devices said last before this start. What cannot be read is left out: queries will tell of it.

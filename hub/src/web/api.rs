@@ -12,6 +12,7 @@ use hub_chassis::supervisor::Supervisor;
 use hub_chassis::time_text::format_utc;
 use hub_model::{BootStamp, Stamp};
 use hub_store::{LogHandle, Reader};
+use northbound::Link;
 use tokio::sync::Semaphore;
 
 use super::guard::Surface;
@@ -45,6 +46,8 @@ pub struct Api {
     pub registry: SharedRegistry,
     /// Tasks.
     pub supervisor: Supervisor,
+    /// The way to central.
+    pub link: Link,
     /// Parts with numbers beyond those above.
     pub metric_sources: Vec<MetricSource>,
     /// Parts that can fail.
@@ -138,6 +141,7 @@ impl Api {
         log: LogHandle,
         registry: SharedRegistry,
         supervisor: Supervisor,
+        link: Link,
     ) -> Api {
         Api {
             facts,
@@ -147,6 +151,7 @@ impl Api {
             log,
             registry,
             supervisor,
+            link,
             metric_sources: Vec::new(),
             health_sources: Vec::new(),
             counts: WebCounts::default(),

@@ -52,7 +52,8 @@ pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
         None => next.run(request).await,
     };
     if response.status() == StatusCode::METHOD_NOT_ALLOWED {
-        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+        // A route that knows which methods it has has said so.
+        response.headers_mut().entry(header::ALLOW).or_insert(HeaderValue::from_static("GET, HEAD"));
     }
     asked.finish(&mut response);
     guard.api.counts.answered(guard.surface, response.status());
@@ -61,7 +62,8 @@ pub(super) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
 
 impl Guard {
     fn refuse(&self, request: &Request) -> Option<Problem> {
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let writes = self.surface == Surface::Socket && *request.method() == Method::POST;
+        if !writes && !matches!(*request.method(), Method::GET | Method::HEAD) {
             let detail = format!("this version only reads: use GET instead of {}", request.method());
             let title = "Method not allowed";
             return Some(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", title, detail));

@@ -1,10 +1,11 @@
 //! The local API: what the hub knows, over HTTP on loopback and on the Unix socket.
 //!
-//! Reads only: GET and HEAD. `guard` stands before every route: methods, the Host header, security headers,
+//! Reads only: GET and HEAD; what changes something (`enrolment`) goes through the socket. `guard` stands before every route: methods, the Host header, security headers,
 //! request ids, and the one form errors have (`problem`). Handlers are functions that read and render; reading
 //! the log is blocking work and runs on blocking threads.
 
 mod api;
+mod enrolment;
 mod events;
 mod export;
 mod guard;
@@ -21,9 +22,10 @@ mod tests;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 pub use api::{Api, Facts, HealthSource, Listener, MetricSource, WebCounts};
+pub use enrolment::Enrolled;
 pub use export::Format;
 pub use guard::Surface;
 pub use status::{ClassView, Status};
@@ -41,6 +43,7 @@ pub fn router(api: Arc<Api>, surface: Surface) -> Router {
         .route("/api/v1/gaps", get(ledger::gaps))
         .route("/api/v1/events", get(events::events))
         .route("/api/v1/export", get(export::export))
+        .route("/api/v1/enrolment", post(enrolment::enrol))
         .fallback(problem::not_found)
         .layer(axum::middleware::from_fn_with_state(guarded, guard::guard))
         .with_state(api)

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::api::{Api, Listener, view_boot};
 use super::problem::unreadable;
+use crate::north::{LinkView, link_view};
 
 /// A device heard within this span counts as heard of late. Devices have no expected interval yet.
 const RECENT: Duration = Duration::from_secs(300);
@@ -48,6 +49,10 @@ pub struct Status {
     pub intake: IntakeStatus,
     /// What is kept.
     pub storage: StorageStatus,
+    /// The way to central.
+    pub link: LinkView,
+    /// What central has.
+    pub central: CentralStatus,
     /// Where every sequence number went, by class.
     pub ledger: Vec<ClassView>,
 }
@@ -102,6 +107,17 @@ pub struct StorageStatus {
     pub epoch: String,
 }
 
+/// What central has.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CentralStatus {
+    /// Records central has confirmed, of all classes: stored there, or accounted for by a gap.
+    pub confirmed: u64,
+    /// Records it has not.
+    pub unconfirmed: u64,
+    /// Of these, records that are in no block yet and so not on their way.
+    pub unsealed: u64,
+}
+
 /// One class of the ledger.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ClassView {
@@ -117,6 +133,9 @@ pub struct ClassView {
     pub expired: u64,
     /// Gone, with a gap row.
     pub gaps: u64,
+    /// Confirmed by central.
+    #[serde(default)]
+    pub confirmed: u64,
     /// `next = tail + stored + expired + gaps`.
     pub balanced: bool,
 }
@@ -130,6 +149,7 @@ pub(super) fn class_view(class: &hub_store::ClassLedger) -> ClassView {
         stored: class.stored,
         expired: class.expired,
         gaps: class.gaps,
+        confirmed: class.confirmed,
         balanced: class.balanced(),
     }
 }
@@ -156,11 +176,13 @@ fn status_of(api: &Api) -> Result<Status, Problem> {
     let time = view_boot(registry.catalog().clock(), now);
     drop(registry);
     let trouble = api.trouble();
+    let link = link_view(&api.link.status().borrow(), now.mono_ms);
+    let central = central(&ledger);
     Ok(Status {
         hub: api.facts.hub.to_string(),
         site: api.facts.site.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        verdict: verdict(trouble.as_deref(), devices, heard, &storage),
+        verdict: verdict(trouble.as_deref(), devices, heard, &storage) + &outage(&link, &central),
         working: trouble.is_none(),
         time: time.time.map(|_| format_utc(api.clock.utc())),
         clock: time.clock.to_owned(),
@@ -177,8 +199,36 @@ fn status_of(api: &Api) -> Result<Status, Problem> {
                 + refused_by_drivers(api.metric_sources.iter().flat_map(|source| source())),
         },
         storage,
+        link,
+        central,
         ledger,
     })
+}
+
+fn central(ledger: &[ClassView]) -> CentralStatus {
+    let sum = |of: fn(&ClassView) -> u64| ledger.iter().map(of).sum::<u64>();
+    let confirmed = sum(|class| class.confirmed);
+    CentralStatus {
+        confirmed,
+        unconfirmed: sum(|class| class.next).saturating_sub(confirmed),
+        unsealed: sum(|class| class.tail),
+    }
+}
+
+/// What the verdict adds about the way north: nothing while it works or is not wanted. An outage is no fault of the
+/// hub, so it comes last.
+fn outage(link: &LinkView, central: &CentralStatus) -> String {
+    let waiting = match central.unconfirmed {
+        0 => String::new(),
+        1 => "; 1 record waits here".to_owned(),
+        count => format!("; {} records wait here", thousands(count)),
+    };
+    match link.state.as_str() {
+        "off" | "connected" => String::new(),
+        "not-enrolled" => format!(" Not enrolled at central yet{waiting}."),
+        "refused" => format!(" Central refuses this hub{waiting}."),
+        _ => format!(" Central is out of reach{waiting}."),
+    }
 }
 
 /// What the broker refused: connections, messages, readings, subscriptions. What it refused because the intake did
@@ -279,6 +329,20 @@ mod tests {
             gap(9, 12, GapCause::Evicted),
         ];
         assert_eq!(evicted(&gaps), 8);
+    }
+
+    #[test]
+    fn an_outage_is_added_to_the_verdict() {
+        let said = |state: &str, unconfirmed| {
+            let link = LinkView { state: state.to_owned(), ..LinkView::default() };
+            outage(&link, &CentralStatus { confirmed: 0, unconfirmed, unsealed: 0 })
+        };
+        assert_eq!(said("off", 5), "");
+        assert_eq!(said("connected", 5), "");
+        assert_eq!(said("connecting", 0), " Central is out of reach.");
+        assert_eq!(said("connecting", 1), " Central is out of reach; 1 record waits here.");
+        assert_eq!(said("refused", 12_345), " Central refuses this hub; 12,345 records wait here.");
+        assert_eq!(said("not-enrolled", 2), " Not enrolled at central yet; 2 records wait here.");
     }
 
     #[test]

@@ -17,7 +17,9 @@ use tower::ServiceExt;
 
 use super::{Api, Facts, Surface, router};
 use crate::clock::{Clock, EARLIEST_PLAUSIBLE};
+use crate::config::NorthConfig;
 use crate::intake::{Limits, Registry, SharedRegistry};
+use crate::north::Who;
 
 struct Site {
     api: Arc<Api>,
@@ -50,7 +52,11 @@ impl Site {
             started_clean: true,
             epoch: recovery.epoch,
         };
-        Site { api: Arc::new(Api::new(facts, clock, log, registry, supervisor)), dir }
+        let north = NorthConfig { central: Vec::new(), enroll_token_file: None };
+        let now = clock.now();
+        let who = Who { hub: recovery.hub, boot: now.boot, last_known_good: UtcMs(0), seed: 1 };
+        let link = crate::north::link(&north, &dir, who, &log, clock, &supervisor);
+        Site { api: Arc::new(Api::new(facts, clock, log, registry, supervisor, link)), dir }
     }
 
     async fn say(&self, device: &str, metric: &str, value: Option<Value>, ts: Option<UtcMs>) {

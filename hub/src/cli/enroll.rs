@@ -1,0 +1,57 @@
+//! `enroll`: hands a claim token to the running hub and says how it went.
+
+use std::fs::File;
+use std::io::{Read as _, stdin};
+use std::path::Path;
+
+use hub_chassis::cli::{Failure, output};
+use northbound_wire::ClaimToken;
+use northbound_wire::limits::TOKEN_BYTES_MAX;
+
+use super::args::EnrollArgs;
+use super::client::Client;
+use super::config::socket;
+use crate::web::Enrolled;
+
+/// A token with blanks and line ends around it.
+const FILE_BYTES_MAX: u64 = TOKEN_BYTES_MAX as u64 + 64;
+
+/// Enrols.
+pub(super) fn enroll(args: &EnrollArgs) -> Result<(), Failure> {
+    let token = read(&args.token_file)?;
+    let token: ClaimToken = token.parse().map_err(|error| {
+        let place = place(&args.token_file);
+        Failure::failed(format!("{place}: {error}; make one with `relais-central token create --site NAME`"))
+    })?;
+    let client = Client::new(socket(&args.local)?)?;
+    let body = serde_json::json!({ "token": token.reveal() }).to_string();
+    let answer = client.post("/api/v1/enrolment", body)?;
+    if args.json {
+        return output::line(&answer);
+    }
+    let enrolled: Enrolled = serde_json::from_str(&answer).map_err(|error| {
+        Failure::failed(format!("the hub's answer is not what this version expects: {error}"))
+    })?;
+    let Enrolled { hub, site, org } = enrolled;
+    output::text(&format!(
+        "Enrolled.\n\nhub   {hub}\nsite  {site}\norg   {org}\n\n\
+         The token is used up; delete its file. `relais-hub status` shows the link.\n"
+    ))
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    let mut text = String::new();
+    let read = if path == Path::new("-") {
+        stdin().take(FILE_BYTES_MAX).read_to_string(&mut text)
+    } else {
+        File::open(path).and_then(|file| file.take(FILE_BYTES_MAX).read_to_string(&mut text))
+    };
+    match read {
+        Ok(_) => Ok(text),
+        Err(error) => Err(Failure::failed(format!("{} cannot be read: {error}", place(path)))),
+    }
+}
+
+fn place(path: &Path) -> String {
+    if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() }
+}
