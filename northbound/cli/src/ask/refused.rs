@@ -37,7 +37,8 @@ pub(super) fn refusal(status: StatusCode, retry_after: Option<&str>, body: &[u8]
     if !named.is_empty() {
         message = format!("{message} ({})", named.join(", "));
     }
-    if let Some(advice) = advice(status, retry_after) {
+    let of_code = || problem.code.as_deref().and_then(command).map(str::to_owned);
+    if let Some(advice) = advice(status, retry_after).or_else(of_code) {
         message = format!("{message}\n{advice}");
     }
     AskError::new(kind(status), message)
@@ -67,6 +68,17 @@ fn advice(status: StatusCode, retry_after: Option<&str>) -> Option<String> {
     }
 }
 
+/// Which command helps. The API's own advice names its routes.
+fn command(code: &str) -> Option<&'static str> {
+    match code {
+        "hub-not-found" => Some("`relais hub list` lists those there are"),
+        "device-not-found" => Some("`relais device list` lists those there are"),
+        "device-ambiguous" => Some("say which with --hub; `relais device list` lists all of them"),
+        "series-not-found" => Some("`relais series list --device DEVICE` lists those there are"),
+        _ => None,
+    }
+}
+
 fn shown(text: &str) -> String {
     let cut: String = text.chars().take(SHOWN_MAX).collect();
     printable(&cut)
@@ -88,7 +100,7 @@ mod tests {
             None,
             r#"{"title":"No such device","detail":"there is no device \"x\"","code":"device-not-found","request_id":"req_1"}"#,
             AskErrorKind::Refused,
-            "there is no device \"x\" (code device-not-found, request req_1)",
+            "there is no device \"x\" (code device-not-found, request req_1)\n`relais device list` lists those there are",
         );
         check(409, None, r#"{"title":"Changed"}"#, AskErrorKind::Conflict, "Changed");
         check(

@@ -112,7 +112,7 @@ pub(super) static GAPS: List = List {
     ],
     name: &["hub_id", "epoch", "class", "from", "to"],
     entry: ("gap", "gaps"),
-    none: "No gaps: nothing is lost.",
+    none: "No gaps: central knows of nothing that is lost.",
 };
 
 pub(super) static AUDIT: List = List {
