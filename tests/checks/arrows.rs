@@ -31,10 +31,6 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("northbound-sync", &["hub-model", "northbound-wire"]),
     ("northbound-trust", &["hub-model", "northbound-wire"]),
     ("northbound", &["hub-model", "northbound-sync", "northbound-trust", "northbound-wire"]),
-    (
-        "northbound-central",
-        &["hub-chassis", "hub-model", "hub-store", "northbound-sync", "northbound-trust", "northbound-wire"],
-    ),
     ("northbound-cli", &["hub-chassis", "hub-model", "northbound-trust", "northbound-wire"]),
     // Of the store, central reads the block format: `hub_store::block`.
     (
