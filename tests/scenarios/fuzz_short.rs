@@ -40,6 +40,26 @@ fn wire_topic() {
 }
 
 #[test]
+fn north_frames() {
+    check("north-frames");
+}
+
+#[test]
+fn north_tokens() {
+    check("north-tokens");
+}
+
+#[test]
+fn north_csr() {
+    check("north-csr");
+}
+
+#[test]
+fn north_certificate() {
+    check("north-certificate");
+}
+
+#[test]
 fn store_block() {
     check("store-block");
 }
@@ -57,6 +77,17 @@ fn store_wal() {
 #[test]
 fn every_target_has_a_test() {
     let names: Vec<&str> = TARGETS.iter().map(|target| target.name).collect();
-    let tested = ["mqtt-codec", "wire-payload", "wire-topic", "store-block", "store-records", "store-wal"];
+    let tested = [
+        "mqtt-codec",
+        "wire-payload",
+        "wire-topic",
+        "north-frames",
+        "north-tokens",
+        "north-csr",
+        "north-certificate",
+        "store-block",
+        "store-records",
+        "store-wal",
+    ];
     assert_eq!(names, tested, "add a test for a new target");
 }

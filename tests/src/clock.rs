@@ -1,7 +1,10 @@
 //! The harness's own clock: the one module that reads it and waits.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use hub_model::UtcMs;
+use northbound_trust::TimeSource;
 
 /// Time since a moment.
 #[derive(Clone, Copy, Debug)]
@@ -24,4 +27,16 @@ impl Stopwatch {
 /// [`eventually`](crate::eventually).
 pub fn pause(duration: Duration) {
     thread::sleep(duration);
+}
+
+/// The time by which the harness judges certificates.
+pub(crate) fn utc() -> TimeSource {
+    TimeSource::new(utc_now)
+}
+
+/// The machine's clock.
+#[expect(clippy::disallowed_methods, reason = "tests run against real processes, in real time")]
+pub fn utc_now() -> UtcMs {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("the machine's clock is set");
+    UtcMs(i64::try_from(since.as_millis()).expect("milliseconds since 1970"))
 }

@@ -1,6 +1,6 @@
 //! A small HTTP/1.1 client: one request, one connection, and as rude as a story needs it.
 
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -75,15 +75,25 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> Answer {
 
 /// Sends bytes as they are and reads until the other side closes. `None` when no whole answer came.
 pub fn raw_exchange(address: SocketAddr, request: &[u8]) -> Option<Answer> {
-    let mut stream = TcpStream::connect(address).expect("the API takes connections");
-    stream.set_read_timeout(Some(TIMEOUT)).expect("a timeout can be set");
-    stream.set_write_timeout(Some(TIMEOUT)).expect("a timeout can be set");
+    exchange(connect(address).expect("the API takes connections"), request)
+}
+
+/// A connection that does not wait forever.
+pub(crate) fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_write_timeout(Some(TIMEOUT))?;
+    Ok(stream)
+}
+
+/// [`raw_exchange`] over any stream.
+pub(crate) fn exchange(mut stream: impl Read + Write, request: &[u8]) -> Option<Answer> {
     // The server may answer and close before it has read all of a request it refuses.
     let sent = stream.write_all(request);
     let mut bytes = Vec::new();
     let read = stream.read_to_end(&mut bytes);
     if let (Err(error), true) = (sent.and(read.map(drop)), bytes.is_empty()) {
-        eprintln!("HTTP exchange with {address}: {error}");
+        eprintln!("HTTP exchange: {error}");
     }
     Answer::parse(&bytes)
 }

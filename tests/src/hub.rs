@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -11,8 +12,8 @@ use serde_json::Value;
 use crate::place::profile_dir;
 use crate::process::clean_command;
 use crate::{
-    Answer, Ended, Gap, HubConfig, Ledger, Metrics, Output, Place, Process, Reading, eventually, http,
-    parse_export,
+    Answer, Ended, Gap, HubConfig, HubPaths, Ledger, Link, Metrics, Output, Place, Process, Reading,
+    Readings, eventually, http, parse_export,
 };
 
 /// From start to listening, with room for a busy machine. The budget of 0.3 s is watched by the benchmark.
@@ -54,8 +55,7 @@ impl Hub {
     /// Starts the stopped hub again, on the ports it had before, and waits until it listens.
     pub fn start_again(&mut self) {
         assert!(self.process.is_none(), "the hub runs already");
-        fs::write(self.config_file(), self.config.text(&self.data_dir(), &self.socket()))
-            .expect("a configuration can be written");
+        self.write_files();
         let mut command = clean_command(Hub::binary());
         command.arg("run").arg("--config").arg(self.config_file()).env("RUST_BACKTRACE", "1");
         let mut process = Process::start("relais-hub", &mut command, &self.place.file("hub.log"));
@@ -69,6 +69,16 @@ impl Hub {
         (self.mqtt, self.web) = (mqtt, web);
         // From now on the same ports, so that clients find it again.
         (self.config.mqtt_port, self.config.web_port) = (mqtt.port(), web.port());
+    }
+
+    fn write_files(&self) {
+        let (data, socket, claim_token) = (self.data_dir(), self.socket(), self.claim_token_file());
+        let paths = HubPaths { data: &data, socket: &socket, claim_token: &claim_token };
+        fs::write(self.config_file(), self.config.text(paths)).expect("a configuration can be written");
+        if !self.config.claim_token.is_empty() {
+            fs::write(&claim_token, &self.config.claim_token).expect("a token can be written");
+            fs::set_permissions(&claim_token, fs::Permissions::from_mode(0o600)).expect("its own file");
+        }
     }
 
     /// Kills it with signal 9, at this very moment.
@@ -85,6 +95,11 @@ impl Hub {
     /// Asks it to stop with SIGTERM and waits for its end.
     pub fn terminate(&mut self) -> Ended {
         self.process.take().expect("the hub runs").terminate(STOP_DEADLINE)
+    }
+
+    /// Changes its configuration, for its next start.
+    pub const fn config(&mut self) -> &mut HubConfig {
+        &mut self.config
     }
 
     /// Its process.
@@ -117,12 +132,22 @@ impl Hub {
         self.place.file("data")
     }
 
+    /// Where it keeps its key, its certificate and the highest term it has seen.
+    pub fn identity_dir(&self) -> PathBuf {
+        self.data_dir().join("north")
+    }
+
     fn socket(&self) -> PathBuf {
         self.place.socket("hub.sock")
     }
 
     fn config_file(&self) -> PathBuf {
         self.place.file("hub.toml")
+    }
+
+    /// The file its configuration names for a claim token.
+    pub fn claim_token_file(&self) -> PathBuf {
+        self.place.file("claim-token")
     }
 
     /// Runs a command of `relais-hub` against it.
@@ -134,6 +159,51 @@ impl Hub {
     /// `status --json`.
     pub fn status(&self) -> Value {
         self.cli(&["status", "--json"]).json()
+    }
+
+    /// Its id, `hub_…`.
+    #[track_caller]
+    pub fn id(&self) -> String {
+        let status = self.status();
+        status["hub"].as_str().unwrap_or_else(|| panic!("no hub in {status}")).to_owned()
+    }
+
+    /// Its link to central, as `status --json` tells of it.
+    pub fn link(&self) -> Link {
+        Link::of(&self.status())
+    }
+
+    /// Waits until central answers it.
+    pub fn wait_for_central(&self, deadline: Duration) {
+        eventually(deadline, "the hub to reach central", || {
+            let link = self.link();
+            if link.state == "connected" { Ok(()) } else { Err(format!("{link:?}")) }
+        });
+    }
+
+    /// Waits until central has confirmed every number it has given out.
+    pub fn wait_until_confirmed(&self, deadline: Duration) {
+        eventually(deadline, "central to confirm everything", || {
+            let ledger = self.ledger();
+            if ledger.rows.iter().all(|row| row.confirmed == row.next) {
+                return Ok(());
+            }
+            Err(format!("{:?}, {ledger:?}", self.link()))
+        });
+    }
+
+    /// Everything it has of one metric of a device; nothing where it does not know the device.
+    pub fn readings(&self, device: &str, metric: &str) -> Readings {
+        let path = format!("/api/v1/series?device={device}&metric={metric}&limit=10000");
+        if self.get(&path).status == 404 {
+            return Readings::default();
+        }
+        let mut pages = vec![self.get_json(&path)];
+        while let Some(token) = pages.last().and_then(|page| page["next_page_token"].as_str()) {
+            let next = format!("{path}&page_token={token}");
+            pages.push(self.get_json(&next));
+        }
+        Readings::of_pages(&pages)
     }
 
     /// `data ledger --json`.

@@ -24,6 +24,8 @@ pub struct LedgerRow {
     pub expired: u64,
     /// Numbers covered by gap rows.
     pub gaps: u64,
+    /// Numbers central has confirmed, wherever their records are now.
+    pub confirmed: u64,
 }
 
 impl LedgerRow {
@@ -48,6 +50,7 @@ impl Ledger {
                 stored: number(row, "stored"),
                 expired: number(row, "expired"),
                 gaps: number(row, "gaps"),
+                confirmed: number(row, "confirmed"),
             })
             .collect();
         Ledger { rows }

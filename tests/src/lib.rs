@@ -4,36 +4,48 @@
 //! back. Leaves what must hold to the stories in `scenarios/`. Nothing here sleeps blindly: see [`eventually`]. Start
 //! with [`Hub`].
 
+mod central;
 mod clock;
 mod command;
 mod eventually;
 mod export;
 pub mod fuzz;
 mod http;
+mod https;
 mod hub;
 mod hub_config;
 mod ledger;
+mod link;
 mod metrics;
 pub mod mqtt;
+pub mod north;
 mod place;
 mod process;
+mod publisher;
 mod python;
 mod random;
+mod readings;
 mod report;
 mod tools;
+mod udp_proxy;
 
-pub use clock::{Stopwatch, pause};
+pub use central::Central;
+pub use clock::{Stopwatch, pause, utc_now};
 pub use command::Output;
 pub use eventually::eventually;
 pub use export::{Reading, parse_export};
 pub use http::{Answer, raw_exchange};
 pub use hub::Hub;
-pub use hub_config::HubConfig;
+pub use hub_config::{HubConfig, HubPaths};
 pub use ledger::{Gap, Ledger, LedgerRow};
+pub use link::Link;
 pub use metrics::Metrics;
 pub use place::{Place, target_dir};
 pub use process::{Ended, Process, clean_command};
+pub use publisher::{Publisher, PublisherKind, Tally, check_value};
 pub use python::paho_script;
 pub use random::Random;
+pub use readings::{ReadingRow, Readings};
 pub use report::report;
 pub use tools::{MosquittoSub, mosquitto_pub};
+pub use udp_proxy::{Relayed, UdpProxy};

@@ -15,6 +15,22 @@ pub fn mosquitto_pub(hub: SocketAddr, version: Version, qos: u8, topic: &str, pa
     Output::of(&mut command)
 }
 
+/// Publishes one message at QoS 1 in a persistent session. It reconnects by itself, and sends again with DUP; when it
+/// takes longer than half a minute it is ended, which nobody should take for a no.
+pub(crate) fn mosquitto_pub_of_session(
+    hub: SocketAddr,
+    version: Version,
+    session: &str,
+    topic: &str,
+    payload: &str,
+) -> Output {
+    let mut command = Command::new("timeout");
+    let inner = client("mosquitto_pub", hub, version);
+    command.arg("30").arg(inner.get_program()).args(inner.get_args());
+    command.args(["-c", "-i", session, "-q", "1", "-t", topic, "-m", payload]);
+    Output::of(&mut command)
+}
+
 /// A running subscriber.
 #[derive(Debug)]
 pub struct MosquittoSub(Process);

@@ -6,6 +6,7 @@
 
 mod corpus;
 mod mutate;
+mod north;
 mod run;
 mod store;
 mod targets;

@@ -1,6 +1,6 @@
 //! What is fuzzed: everything that reads bytes from a network or a disk.
 
-use super::store;
+use super::{north, store};
 
 /// A function that must take any bytes without a panic.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +18,10 @@ pub const TARGETS: &[Target] = &[
     Target { name: "mqtt-codec", run: southbound::mqtt::codec::fuzz_decode, seeds: none },
     Target { name: "wire-payload", run: southbound_wire::fuzz_decode, seeds: none },
     Target { name: "wire-topic", run: topic, seeds: none },
+    Target { name: "north-frames", run: north::frames, seeds: north::frame_seeds },
+    Target { name: "north-tokens", run: north::tokens, seeds: north::token_seeds },
+    Target { name: "north-csr", run: north::signing_request, seeds: none },
+    Target { name: "north-certificate", run: north::certificate, seeds: none },
     Target { name: "store-block", run: store::block, seeds: store::block_seeds },
     Target { name: "store-records", run: hub_store::fuzz::records, seeds: store::record_seeds },
     Target { name: "store-wal", run: store::wal, seeds: store::wal_seeds },

@@ -1,0 +1,306 @@
+//! A relay for datagrams between hub and central, so that a link can be cut, slowed and made lossy without root.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crate::{Random, Stopwatch};
+
+/// The largest datagram there is.
+const DATAGRAM_BYTES_MAX: usize = 65_535;
+
+/// How long a thread waits for a datagram before it looks at what is due, and whether it should end.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// Datagrams on their way in one direction; more are dropped, as a router does.
+const QUEUE_MAX: usize = 20_000;
+
+/// Clients at once. A hub takes another port when it starts anew.
+const CLIENTS_MAX: usize = 64;
+
+/// A relay in front of one UDP address. Each client gets a socket of its own behind it. Dropping it ends its threads.
+#[derive(Debug)]
+pub struct UdpProxy {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What went through since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Relayed {
+    /// Datagrams from clients.
+    pub up: u64,
+    /// Datagrams to clients.
+    pub down: u64,
+    /// Dropped while the link was cut, or lost at random.
+    pub dropped: u64,
+}
+
+#[derive(Debug)]
+struct Shared {
+    target: SocketAddr,
+    from: IpAddr,
+    cut: AtomicBool,
+    loss_per_mille: AtomicU32,
+    delay_ms: AtomicU64,
+    over: AtomicBool,
+    up: AtomicU64,
+    down: AtomicU64,
+    dropped: AtomicU64,
+    random: Mutex<Random>,
+}
+
+impl UdpProxy {
+    /// Relays to this address from the machine's loopback address.
+    pub fn start(target: SocketAddr) -> UdpProxy {
+        UdpProxy::start_from(target, Ipv4Addr::LOCALHOST.into())
+    }
+
+    /// Relays so that everything seems to come from this address, such as 127.0.0.7.
+    pub fn start_from(target: SocketAddr, from: IpAddr) -> UdpProxy {
+        let listen = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port is free");
+        let address = listen.local_addr().expect("a bound socket has an address");
+        let shared = Arc::new(Shared {
+            target,
+            from,
+            cut: AtomicBool::new(false),
+            loss_per_mille: AtomicU32::new(0),
+            delay_ms: AtomicU64::new(0),
+            over: AtomicBool::new(false),
+            up: AtomicU64::new(0),
+            down: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+            random: Mutex::new(Random::new(u64::from(address.port()))),
+        });
+        let own = Arc::clone(&shared);
+        let thread = thread::spawn(move || relay(&Arc::new(listen), &own));
+        UdpProxy { address, shared, thread: Some(thread) }
+    }
+
+    /// Where clients send to.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Nothing goes through from now on, in either direction.
+    pub fn cut(&self) {
+        self.shared.cut.store(true, Ordering::Relaxed);
+    }
+
+    /// Everything goes through again.
+    pub fn heal(&self) {
+        self.shared.cut.store(false, Ordering::Relaxed);
+    }
+
+    /// Loses so many datagrams of a thousand, in each direction.
+    pub fn lose(&self, per_mille: u32) {
+        self.shared.loss_per_mille.store(per_mille, Ordering::Relaxed);
+    }
+
+    /// Holds every datagram back for so long, in each direction.
+    pub fn delay(&self, delay: Duration) {
+        let ms = u64::try_from(delay.as_millis()).expect("a delay is short");
+        self.shared.delay_ms.store(ms, Ordering::Relaxed);
+    }
+
+    /// What went through.
+    pub fn relayed(&self) -> Relayed {
+        let Shared { up, down, dropped, .. } = self.shared.as_ref();
+        let get = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Relayed { up: get(up), down: get(down), dropped: get(dropped) }
+    }
+}
+
+impl Drop for UdpProxy {
+    fn drop(&mut self) {
+        self.shared.over.store(true, Ordering::Relaxed);
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            eprintln!("the relay of {} panicked", self.shared.target);
+        }
+    }
+}
+
+impl Shared {
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
+    fn is_lost(&self) -> bool {
+        let per_mille = self.loss_per_mille.load(Ordering::Relaxed);
+        let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
+        let lost = self.cut.load(Ordering::Relaxed) || random.below(1000) < u64::from(per_mille);
+        if lost {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+        lost
+    }
+}
+
+/// Datagrams that wait until they are due.
+struct Delayed<'a> {
+    shared: &'a Shared,
+    watch: Stopwatch,
+    waiting: VecDeque<(Duration, Vec<u8>, Arc<UdpSocket>, SocketAddr)>,
+}
+
+impl<'a> Delayed<'a> {
+    fn new(shared: &'a Shared) -> Delayed<'a> {
+        Delayed { shared, watch: Stopwatch::start(), waiting: VecDeque::new() }
+    }
+
+    fn take(&mut self, bytes: &[u8], socket: &Arc<UdpSocket>, to: SocketAddr) {
+        if self.shared.is_lost() || self.waiting.len() >= QUEUE_MAX {
+            return;
+        }
+        let delay = Duration::from_millis(self.shared.delay_ms.load(Ordering::Relaxed));
+        if delay.is_zero() && self.waiting.is_empty() {
+            send(socket, bytes, to);
+        } else {
+            let due = self.watch.elapsed() + delay;
+            self.waiting.push_back((due, bytes.to_vec(), Arc::clone(socket), to));
+        }
+    }
+
+    fn send_due(&mut self) {
+        let now = self.watch.elapsed();
+        while self.waiting.front().is_some_and(|(due, ..)| *due <= now)
+            && let Some((_, bytes, socket, to)) = self.waiting.pop_front()
+        {
+            send(&socket, &bytes, to);
+        }
+    }
+}
+
+/// What the network does not take is lost, as datagrams are: nobody may listen at the other end.
+fn send(socket: &UdpSocket, bytes: &[u8], to: SocketAddr) {
+    let _lost = socket.send_to(bytes, to);
+}
+
+fn relay(listen: &Arc<UdpSocket>, shared: &Arc<Shared>) {
+    let mut clients: BTreeMap<SocketAddr, Arc<UdpSocket>> = BTreeMap::new();
+    let mut threads = Vec::new();
+    let mut delayed = Delayed::new(shared);
+    receive(listen, shared, |arrived| {
+        delayed.send_due();
+        let Some((bytes, client)) = arrived else { return };
+        if !clients.contains_key(&client) && clients.len() < CLIENTS_MAX {
+            let socket = Arc::new(UdpSocket::bind((shared.from, 0)).expect("a loopback port is free"));
+            clients.insert(client, Arc::clone(&socket));
+            let (listen, shared) = (Arc::clone(listen), Arc::clone(shared));
+            threads.push(thread::spawn(move || relay_back(&socket, &listen, client, &shared)));
+        }
+        if let Some(socket) = clients.get(&client) {
+            shared.up.fetch_add(1, Ordering::Relaxed);
+            delayed.take(bytes, socket, shared.target);
+        }
+    });
+    for thread in threads {
+        thread.join().expect("a thread of the relay");
+    }
+}
+
+/// What comes back for one client.
+fn relay_back(socket: &Arc<UdpSocket>, listen: &Arc<UdpSocket>, client: SocketAddr, shared: &Shared) {
+    let mut delayed = Delayed::new(shared);
+    receive(socket, shared, |arrived| {
+        delayed.send_due();
+        if let Some((bytes, _)) = arrived {
+            shared.down.fetch_add(1, Ordering::Relaxed);
+            delayed.take(bytes, listen, client);
+        }
+    });
+}
+
+/// Calls `each` with every datagram, and now and then with none, until the relay is over.
+fn receive(socket: &UdpSocket, shared: &Shared, mut each: impl FnMut(Option<(&[u8], SocketAddr)>)) {
+    socket.set_read_timeout(Some(LOOK)).expect("a timeout can be set");
+    let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
+    while !shared.is_over() {
+        match socket.recv_from(&mut buffer) {
+            Ok((length, from)) => each(Some((&buffer[..length], from))),
+            Err(error) if is_silence(&error) => each(None),
+            Err(error) => panic!("a loopback socket fails: {error}"),
+        }
+    }
+}
+
+/// Nothing came, or the system says that an earlier datagram met nobody.
+fn is_silence(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted | ErrorKind::ConnectionRefused
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::eventually;
+
+    struct Ends {
+        client: UdpSocket,
+        server: UdpSocket,
+        proxy: UdpProxy,
+    }
+
+    fn ends() -> Ends {
+        let open = || {
+            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+            socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+            socket
+        };
+        let (client, server) = (open(), open());
+        let proxy = UdpProxy::start_from(server.local_addr().unwrap(), "127.0.0.9".parse().unwrap());
+        client.connect(proxy.address()).unwrap();
+        Ends { client, server, proxy }
+    }
+
+    /// Sends until something arrives; where it came from.
+    fn arrives(ends: &Ends) -> SocketAddr {
+        let mut buffer = [0; 16];
+        eventually(Duration::from_secs(5), "a datagram", || {
+            ends.client.send(b"up").unwrap();
+            ends.server.recv_from(&mut buffer).map(|(_, from)| from).map_err(|e| e.to_string())
+        })
+    }
+
+    #[test]
+    fn datagrams_go_both_ways_and_come_from_the_address_that_was_chosen() {
+        let ends = ends();
+        let from = arrives(&ends);
+        assert_eq!(from.ip(), "127.0.0.9".parse::<IpAddr>().unwrap());
+        ends.server.send_to(b"down", from).unwrap();
+        let mut buffer = [0; 16];
+        let length = ends.client.recv(&mut buffer).unwrap();
+        assert_eq!(&buffer[..length], b"down");
+        assert_eq!(ends.proxy.relayed().down, 1);
+    }
+
+    #[test]
+    fn a_cut_link_carries_nothing_until_it_is_healed() {
+        let ends = ends();
+        ends.proxy.cut();
+        ends.client.send(b"lost").unwrap();
+        assert!(ends.server.recv(&mut [0; 16]).is_err());
+        assert_eq!(ends.proxy.relayed().dropped, 1);
+        ends.proxy.heal();
+        arrives(&ends);
+    }
+
+    #[test]
+    fn a_slow_link_keeps_the_order() {
+        let ends = ends();
+        ends.proxy.delay(Duration::from_millis(30));
+        let watch = Stopwatch::start();
+        (0..50u8).for_each(|n| assert_eq!(ends.client.send(&[n]).unwrap(), 1));
+        let mut buffer = [0; 16];
+        let numbers = (0..50).map(|_| ends.server.recv(&mut buffer).map(|_| buffer[0]).unwrap());
+        assert!(numbers.eq(0..50u8));
+        assert!(watch.elapsed() >= Duration::from_millis(30));
+    }
+}
