@@ -100,12 +100,15 @@ impl Page<'_> {
         let known: BTreeSet<SeriesId> = db.series_ids(self.hub(), epoch).await?.into_iter().collect();
         let lane = self.lane(epoch);
         let mut candidates = Candidates::new(self.hub(), lane, &self.spans, from_seq);
+        let mut done_upto = from_seq;
         while let Some(row) = candidates.next(db).await? {
             if self.blocks_left == 0 {
-                return Ok(Some(Place { epoch, seq: row.range.from.max(from_seq) }));
+                return Ok(Some(Place { epoch, seq: row.range.from.max(done_upto) }));
             }
             self.blocks_left -= 1;
             let Some(bytes) = self.bytes(lane, &row, &mut candidates).await? else { continue };
+            // A block that took the place of others while they were read brings their numbers again.
+            let from_seq = std::mem::replace(&mut done_upto, row.range.to);
             let inside = BlockHeader::series(&bytes).unwrap_or_default();
             if inside.iter().any(|(id, _)| !known.contains(id)) {
                 self.found.pending += 1;

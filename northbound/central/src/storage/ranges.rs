@@ -3,7 +3,9 @@
 use hub_model::{BootId, BootStamp, GapCause, HubId, RangeSet, SeqRange, UtcMs};
 use northbound_sync::Kind;
 use northbound_wire::Lane;
-use sqlx::sqlite::SqliteRow;
+use sqlx::Sqlite;
+use sqlx::query::Query;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
 
 use super::StorageError;
 use super::cell::{Cells, class, epoch, moment, number, size};
@@ -139,19 +141,61 @@ const BLOCKS: &str = columns!(
      ORDER BY from_seq LIMIT $6"
 );
 
-/// Blocks with stamps of a boot between two moments, by number.
+/// The same, of those with stamps of a boot between two moments.
 const BLOCKS_OF_BOOT: &str = columns!(
-    "WHERE org_id = $1 AND hub_id = $2 AND epoch = $3 AND class = $4 AND boot = $7 AND t_max_mono >= $8
-         AND t_min_mono <= $9 AND layer = 0 AND from_seq >= $5
+    "WHERE org_id = $1 AND hub_id = $2 AND epoch = $3 AND class = $4 AND layer = 0 AND from_seq >= $5
+         AND +boot = $7 AND t_max_mono >= $8 AND t_min_mono <= $9
      ORDER BY from_seq LIMIT $6"
 );
 
-/// Blocks with times stated by devices between two times, by number.
+/// The same, of those with times stated by devices between two times.
 const BLOCKS_OF_WALL: &str = columns!(
-    "WHERE org_id = $1 AND hub_id = $2 AND epoch = $3 AND class = $4 AND wall_max_ms IS NOT NULL
-         AND wall_max_ms >= $7 AND wall_min_ms < $8 AND layer = 0 AND from_seq >= $5
+    "WHERE org_id = $1 AND hub_id = $2 AND epoch = $3 AND class = $4 AND layer = 0 AND from_seq >= $5
+         AND +wall_max_ms >= $7 AND wall_min_ms < $8
      ORDER BY from_seq LIMIT $6"
 );
+
+/// Where the blocks of a span begin, in no order, out of an index that has all of it. A `+` keeps a column from being
+/// what the index is chosen by.
+const PLACES_OF_BOOT: &str = "SELECT from_seq FROM ranges
+    WHERE org_id = $1 AND hub_id = $2 AND epoch = $3 AND class = $4 AND +from_seq >= $5
+        AND boot = $7 AND t_max_mono >= $8 AND t_min_mono <= $9
+    LIMIT $6";
+
+const PLACES_OF_WALL: &str = "SELECT from_seq FROM ranges
+    WHERE org_id = $1 AND hub_id = $2 AND epoch = $3 AND class = $4 AND +from_seq >= $5
+        AND wall_max_ms IS NOT NULL AND wall_max_ms >= $7 AND wall_min_ms < $8
+    LIMIT $6";
+
+const BLOCK_AT: &str = columns!(
+    "WHERE org_id = $1 AND hub_id = $2 AND epoch = $3 AND class = $4 AND layer = 0 AND from_seq = $5
+         AND object_id IS NOT NULL"
+);
+
+const GAP_RANGES: &str = columns!(
+    "WHERE org_id = $1 AND hub_id = $2 AND epoch = $3 AND class = $4 AND cause IS NOT NULL AND from_seq >= $5
+     ORDER BY from_seq LIMIT $6"
+);
+
+const UNDECODED: &str =
+    columns!("WHERE org_id = $1 AND decoded = 1 ORDER BY hub_id, epoch, from_seq LIMIT $2");
+
+const OF_OBJECT: &str = columns!("WHERE org_id = $1 AND object_id = $2 ORDER BY offset_bytes");
+
+/// Statements that must not read a whole table, with the index each goes by.
+#[cfg(test)]
+pub(super) const LOOKUPS: &[(&str, &str)] = &[
+    (OVERLAPPING, "sqlite_autoindex_ranges_1"),
+    (BLOCKS, "sqlite_autoindex_ranges_1"),
+    (BLOCKS_OF_BOOT, "sqlite_autoindex_ranges_1"),
+    (BLOCKS_OF_WALL, "sqlite_autoindex_ranges_1"),
+    (PLACES_OF_BOOT, "COVERING INDEX ranges_by_time"),
+    (PLACES_OF_WALL, "COVERING INDEX ranges_by_wall"),
+    (BLOCK_AT, "sqlite_autoindex_ranges_1"),
+    (GAP_RANGES, "ranges_gaps"),
+    (UNDECODED, "ranges_undecoded"),
+    (OF_OBJECT, "ranges_by_object"),
+];
 
 /// Which blocks are looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -209,17 +253,70 @@ impl Db<'_> {
             BlockSpan::Boot(..) => BLOCKS_OF_BOOT,
             BlockSpan::Wall(..) => BLOCKS_OF_WALL,
         };
-        let query = sqlx::query(statement).bind(self.org).bind(hub.to_string()).bind(epoch(lane.epoch));
-        let query = query.bind(class(lane.class)).bind(number(from_seq)).bind(size(limit));
-        let query = match span {
+        let query = self.of_span(statement, hub, lane, span, from_seq, limit);
+        let rows = query.fetch_all(&mut *self.conn).await?;
+        rows.iter().map(|row| Ok(read(row)?.2)).collect()
+    }
+
+    /// Where the blocks of a span begin that begin at `from_seq` or later, by number; `None` when there are more than
+    /// `limit`: then they are better looked for with [`Db::blocks`], which finds the first ones soon.
+    pub(crate) async fn block_places(
+        &mut self,
+        hub: HubId,
+        lane: Lane,
+        span: BlockSpan,
+        from_seq: u64,
+        limit: usize,
+    ) -> Result<Option<Vec<u64>>, StorageError> {
+        let statement = match span {
+            BlockSpan::All => return Ok(None),
+            BlockSpan::Boot(..) => PLACES_OF_BOOT,
+            BlockSpan::Wall(..) => PLACES_OF_WALL,
+        };
+        let query = self.of_span(statement, hub, lane, span, from_seq, limit.saturating_add(1));
+        let rows = query.fetch_all(&mut *self.conn).await?;
+        if rows.len() > limit {
+            return Ok(None);
+        }
+        let places: Result<Vec<u64>, _> = rows.iter().map(|row| Cells(row).count("from_seq")).collect();
+        let mut places = places?;
+        places.sort_unstable();
+        Ok(Some(places))
+    }
+
+    /// The block that begins at a number.
+    pub(crate) async fn block_at(
+        &mut self,
+        hub: HubId,
+        lane: Lane,
+        from_seq: u64,
+    ) -> Result<Option<RangeRow>, StorageError> {
+        let query = sqlx::query(BLOCK_AT).bind(self.org).bind(hub.to_string()).bind(epoch(lane.epoch));
+        let query = query.bind(class(lane.class)).bind(number(from_seq));
+        let row = query.fetch_optional(&mut *self.conn).await?;
+        row.map(|row| Ok(read(&row)?.2)).transpose()
+    }
+
+    /// A statement of a span with its values: `$1` to `$4` the lane, `$5` and `$6` as named, then those of the span.
+    fn of_span(
+        &self,
+        statement: &'static str,
+        hub: HubId,
+        lane: Lane,
+        span: BlockSpan,
+        from_seq: u64,
+        limit: usize,
+    ) -> Query<'static, Sqlite, SqliteArguments> {
+        let query = sqlx::query(statement).bind(self.org.to_owned()).bind(hub.to_string());
+        let query =
+            query.bind(epoch(lane.epoch)).bind(class(lane.class)).bind(number(from_seq)).bind(size(limit));
+        match span {
             BlockSpan::All => query,
             BlockSpan::Boot(boot, from, to) => {
                 query.bind(boot.to_string()).bind(number(from)).bind(number(to))
             }
             BlockSpan::Wall(from, to) => query.bind(from.0).bind(to.0),
-        };
-        let rows = query.fetch_all(&mut *self.conn).await?;
-        rows.iter().map(|row| Ok(read(row)?.2)).collect()
+        }
     }
 
     /// Ranges without blocks, by number, whose numbers end behind `after`.
@@ -230,10 +327,7 @@ impl Db<'_> {
         from_seq: u64,
         limit: usize,
     ) -> Result<Vec<RangeRow>, StorageError> {
-        let query = sqlx::query(columns!(
-            "WHERE org_id = $1 AND hub_id = $2 AND epoch = $3 AND class = $4 AND cause IS NOT NULL AND from_seq >= $5
-             ORDER BY from_seq LIMIT $6"
-        ));
+        let query = sqlx::query(GAP_RANGES);
         let query =
             query.bind(self.org).bind(hub.to_string()).bind(epoch(lane.epoch)).bind(class(lane.class));
         let rows = query.bind(number(from_seq)).bind(size(limit)).fetch_all(&mut *self.conn).await?;
@@ -245,7 +339,7 @@ impl Db<'_> {
         &mut self,
         object: ObjectId,
     ) -> Result<Vec<(HubId, Lane, RangeRow)>, StorageError> {
-        let query = sqlx::query(columns!("WHERE org_id = $1 AND object_id = $2 ORDER BY offset_bytes"));
+        let query = sqlx::query(OF_OBJECT);
         let rows = query.bind(self.org).bind(object.to_string()).fetch_all(&mut *self.conn).await?;
         rows.iter().map(read).collect()
     }
@@ -255,9 +349,7 @@ impl Db<'_> {
         &mut self,
         limit: usize,
     ) -> Result<Vec<(HubId, Lane, RangeRow)>, StorageError> {
-        let query = sqlx::query(columns!(
-            "WHERE org_id = $1 AND decoded = 1 ORDER BY hub_id, epoch, from_seq LIMIT $2"
-        ));
+        let query = sqlx::query(UNDECODED);
         let rows = query.bind(self.org).bind(size(limit)).fetch_all(&mut *self.conn).await?;
         rows.iter().map(read).collect()
     }

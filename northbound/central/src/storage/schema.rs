@@ -52,10 +52,12 @@ const VERSIONS: &[&[&str]] = &[&[
         t_min_mono BIGINT, t_max_mono BIGINT, wall_min_ms BIGINT, wall_max_ms BIGINT, records BIGINT,
         decoded BIGINT,
         PRIMARY KEY (org_id, hub_id, epoch, class, layer, from_seq))",
-    "CREATE INDEX ranges_by_time ON ranges (org_id, hub_id, epoch, class, boot, t_max_mono)",
-    "CREATE INDEX ranges_by_wall ON ranges (org_id, hub_id, epoch, class, wall_max_ms) WHERE wall_max_ms IS NOT NULL",
+    "CREATE INDEX ranges_by_time ON ranges (org_id, hub_id, epoch, class, boot, t_max_mono, t_min_mono, from_seq)
+        WHERE boot IS NOT NULL",
+    "CREATE INDEX ranges_by_wall ON ranges (org_id, hub_id, epoch, class, wall_max_ms, wall_min_ms, from_seq)
+        WHERE wall_max_ms IS NOT NULL",
     "CREATE INDEX ranges_by_object ON ranges (object_id) WHERE object_id IS NOT NULL",
-    "CREATE INDEX ranges_undecoded ON ranges (org_id, hub_id) WHERE decoded = 1",
+    "CREATE INDEX ranges_undecoded ON ranges (org_id, hub_id, epoch, from_seq) WHERE decoded = 1",
     "CREATE INDEX ranges_gaps ON ranges (org_id, hub_id, epoch, class, from_seq) WHERE cause IS NOT NULL",
     "CREATE TABLE coverage (
         org_id TEXT NOT NULL REFERENCES orgs (org_id), hub_id TEXT NOT NULL, epoch BIGINT NOT NULL,

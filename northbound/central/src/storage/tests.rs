@@ -218,3 +218,18 @@ async fn a_database_of_a_newer_program_is_left_alone() {
     let opened = Storage::create(folder.path(), "Test", NOW).await;
     assert!(matches!(opened, Err(StorageError::Newer { found: 99, .. })));
 }
+
+#[tokio::test]
+async fn lookups_go_by_their_index() {
+    let folder = Folder::new("plans");
+    let storage = storage(&folder).await;
+    let mut reading = storage.read().await.unwrap();
+    for (statement, index) in super::ranges::LOOKUPS.iter().chain(super::coverage::LOOKUPS) {
+        let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+        let plan: Vec<(i64, i64, i64, String)> =
+            sqlx::query_as(explain).fetch_all(&mut *reading.db().conn).await.unwrap();
+        let lines: Vec<&str> = plan.iter().map(|(_, _, _, line)| line.as_str()).collect();
+        assert!(lines[0].starts_with("SEARCH") && lines[0].contains(index), "{statement}\n{lines:#?}");
+        assert!(lines.iter().all(|line| !line.starts_with("SCAN")), "{statement}\n{lines:#?}");
+    }
+}
