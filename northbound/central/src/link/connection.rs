@@ -139,7 +139,15 @@ async fn handshake_failed(around: &Surroundings, address: SocketAddr, error: &Co
             around.denials.note(denied(RefusalCode::Unauthenticated, detail)).await;
         }
         // The peer's side: it does not believe this central, or went away.
-        other => tracing::debug!(%address, error = %other, "a handshake failed at the peer's side"),
+        ConnectionError::VersionMismatch
+        | ConnectionError::ConnectionClosed(_)
+        | ConnectionError::ApplicationClosed(_)
+        | ConnectionError::Reset
+        | ConnectionError::TimedOut
+        | ConnectionError::LocallyClosed
+        | ConnectionError::CidsExhausted => {
+            tracing::debug!(%address, %error, "a handshake failed at the peer's side");
+        }
     }
 }
 

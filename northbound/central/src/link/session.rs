@@ -126,7 +126,7 @@ impl Session<'_> {
     async fn converse(&mut self) -> Result<(), Refusal> {
         loop {
             let event = self.next_event().await;
-            if !self.apply(event).await? {
+            if !self.apply(event)? {
                 return Ok(());
             }
             // What else was answered meanwhile goes into the same acknowledgement.
@@ -152,7 +152,7 @@ impl Session<'_> {
     }
 
     /// Whether the session goes on.
-    async fn apply(&mut self, event: Event) -> Result<bool, Refusal> {
+    fn apply(&mut self, event: Event) -> Result<bool, Refusal> {
         match event {
             Event::Arrived(Arrived::Message(message)) => self.core.handle_message(message),
             Event::Arrived(Arrived::Broken(refusal)) => return Err(refusal),
