@@ -96,7 +96,7 @@ pub(super) async fn readings(
         device_id: device.id.to_string(),
         metric: metric.to_string(),
         series: found.series.iter().map(columns).collect(),
-        gaps: found.gaps.iter().map(gap_view).collect(),
+        gaps: found.gaps.iter().map(|gap| gap_view(device.hub, gap)).collect(),
         pending: found.pending,
         damaged: found.damaged.iter().map(damaged).collect(),
         next_page_token: found.next.map(|place| place.to_string()),

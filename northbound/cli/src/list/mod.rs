@@ -1,10 +1,10 @@
-//! Everything that is a table: which lists there are (`specs`), how their pages are followed (`sources`), how entries
+//! Everything that is a table: which lists there are (`specs`), how their pages are followed (`source`), how entries
 //! are printed (`entries`).
 
 mod cells;
 mod entries;
 mod page;
-mod sources;
+mod source;
 mod specs;
 
 pub(crate) use cells::value_cell;
@@ -14,10 +14,10 @@ use hub_chassis::cli::{Failure, output};
 use crate::args::{
     AuditCommand, DeviceCommand, GapCommand, HubCommand, HubListArgs, LineFormat, ListArgs, SeriesListArgs,
 };
-use crate::ask::{AskError, Client};
+use crate::ask::Client;
 use crate::json_text::one_line;
 use crate::screen::Lines;
-use sources::Sources;
+use source::Source;
 use specs::List;
 
 /// Rows of a table: people do not read more, and they are held in memory.
@@ -26,70 +26,56 @@ const ROWS_MAX: u64 = 1_000;
 /// `hub list`.
 pub(crate) fn hubs(client: &Client, HubCommand::List(args): &HubCommand) -> Result<(), Failure> {
     let ask = |path: &str| client.get(path);
-    run(&specs::HUBS, &mut Sources::one(&ask, &specs::HUBS, &[]), *args)
+    run(&specs::HUBS, &mut Source::new(&ask, &specs::HUBS, &[]), *args)
 }
 
 /// `device list`.
 pub(crate) fn devices(client: &Client, DeviceCommand::List(args): &DeviceCommand) -> Result<(), Failure> {
     let ask = |path: &str| client.get(path);
     let params = [("hub", args.hub.as_deref())];
-    run(&specs::DEVICES, &mut Sources::one(&ask, &specs::DEVICES, &params), args.list)
+    run(&specs::DEVICES, &mut Source::new(&ask, &specs::DEVICES, &params), args.list)
 }
 
 /// `series list`.
 pub(crate) fn series(client: &Client, args: &SeriesListArgs) -> Result<(), Failure> {
     let ask = |path: &str| client.get(path);
     let params = [("hub", args.hub.as_deref()), ("device", args.device.as_deref())];
-    run(&specs::SERIES, &mut Sources::one(&ask, &specs::SERIES, &params), args.list)
+    run(&specs::SERIES, &mut Source::new(&ask, &specs::SERIES, &params), args.list)
 }
 
 /// `audit list`.
 pub(crate) fn audit(client: &Client, AuditCommand::List(args): &AuditCommand) -> Result<(), Failure> {
     let ask = |path: &str| client.get(path);
-    run(&specs::AUDIT, &mut Sources::one(&ask, &specs::AUDIT, &[]), *args)
+    run(&specs::AUDIT, &mut Source::new(&ask, &specs::AUDIT, &[]), *args)
 }
 
-/// `gap list`: the API has the gaps of one hub; without one, of each in turn.
+/// `gap list`.
 pub(crate) fn gaps(client: &Client, GapCommand::List(args): &GapCommand) -> Result<(), Failure> {
     let HubListArgs { hub, list } = args;
     let ask = |path: &str| client.get(path);
-    let hubs = match hub {
-        Some(hub) => vec![hub.clone()],
-        None => hub_ids(&ask)?,
-    };
-    let params = |hub: &String| vec![("hub", Some(hub.clone()))];
-    run(&specs::GAPS, &mut Sources::new(&ask, &specs::GAPS, hubs.iter().map(params).collect()), *list)
+    run(&specs::GAPS, &mut Source::new(&ask, &specs::GAPS, &[("hub", hub.as_deref())]), *list)
 }
 
 /// How many hubs there are.
 pub(crate) fn count_hubs(client: &Client) -> Result<u64, Failure> {
     let ask = |path: &str| client.get(path);
-    let mut sources = Sources::one(&ask, &specs::HUBS, &[]);
-    sources.follow(None, &mut |_| Ok(()))?;
-    Ok(sources.taken())
+    let mut source = Source::new(&ask, &specs::HUBS, &[]);
+    source.follow(None, &mut |_| Ok(()))?;
+    Ok(source.taken())
 }
 
-fn hub_ids(ask: &dyn Fn(&str) -> Result<String, AskError>) -> Result<Vec<String>, Failure> {
-    let mut ids = Vec::new();
-    Sources::one(ask, &specs::HUBS, &[]).follow(None, &mut |page| {
-        ids.extend(page.items().map(|item| entries::text(item, "id")));
-        Ok(())
-    })?;
-    Ok(ids)
-}
-
-fn run(list: &List, sources: &mut Sources<'_>, args: ListArgs) -> Result<(), Failure> {
+fn run(list: &List, source: &mut Source<'_>, args: ListArgs) -> Result<(), Failure> {
     match args.output {
-        Some(format) => lines(list, sources, format, args.limit),
-        None if args.json => json(list, sources, args.limit),
-        None => table(list, sources, args.limit.unwrap_or(ROWS_MAX)),
+        Some(format) => lines(list, source, format, args.limit),
+        None if args.json => json(list, source, args.limit),
+        None => table(list, source, args.limit.unwrap_or(ROWS_MAX)),
     }
 }
 
 /// One line per entry, page by page.
 fn lines(
     list: &List,
-    sources: &mut Sources<'_>,
+    source: &mut Source<'_>,
     format: LineFormat,
     limit: Option<u64>,
 ) -> Result<(), Failure> {
@@ -97,7 +83,7 @@ fn lines(
     if format == LineFormat::Csv {
         out.write(&entries::csv_head(list))?;
     }
-    let followed = sources.follow(limit, &mut |page| {
+    let followed = source.follow(limit, &mut |page| {
         for item in page.items() {
             out.write(&entries::line(list, format, item))?;
         }
@@ -109,23 +95,23 @@ fn lines(
 }
 
 /// One object. Half a list would look like a whole one, so that nothing is printed after an error.
-fn json(list: &List, sources: &mut Sources<'_>, limit: Option<u64>) -> Result<(), Failure> {
+fn json(list: &List, source: &mut Source<'_>, limit: Option<u64>) -> Result<(), Failure> {
     let mut items = Vec::new();
-    sources.follow(limit, &mut |page| {
+    source.follow(limit, &mut |page| {
         items.extend(page.items().map(|item| one_line(item).into_owned()));
         Ok(())
     })?;
-    output::line(&entries::object(list, &items, sources.next_token().as_deref()))
+    output::line(&entries::object(list, &items, source.next_token().as_deref()))
 }
 
-fn table(list: &List, sources: &mut Sources<'_>, limit: u64) -> Result<(), Failure> {
+fn table(list: &List, source: &mut Source<'_>, limit: u64) -> Result<(), Failure> {
     let mut items = Vec::new();
-    let followed = sources.follow(Some(limit), &mut |page| {
+    let followed = source.follow(Some(limit), &mut |page| {
         items.extend(page.items().map(str::to_owned));
         Ok(())
     });
     if followed.is_ok() || !items.is_empty() {
-        let more = followed.is_ok() && sources.next_token().is_some();
+        let more = followed.is_ok() && source.next_token().is_some();
         output::text(&entries::table(list, &items, more))?;
     }
     followed

@@ -13,9 +13,8 @@ pub(super) struct ListPage {
 }
 
 impl ListPage {
-    /// The page in an answer, its entries under `key`. What the page says of all of them under `of_all` is put in
-    /// front of each, so that an entry can stand alone.
-    pub(super) fn parse(body: &str, key: &str, of_all: Option<&str>) -> Result<ListPage, String> {
+    /// The page in an answer, its entries under `key`.
+    pub(super) fn parse(body: &str, key: &str) -> Result<ListPage, String> {
         let page = object(body).ok_or("it is no JSON object")?;
         let items = field(&page, key).ok_or_else(|| format!("{key} is missing"))?;
         let items: Vec<Box<RawValue>> =
@@ -23,14 +22,9 @@ impl ListPage {
         if items.iter().any(|item| !item.get().starts_with('{')) {
             return Err(format!("{key} has entries that are no objects"));
         }
-        let common = of_all.and_then(|name| Some((name, field(&page, name)?)));
-        let whole = |item: &RawValue| match &common {
-            Some((name, json)) => with(item.get(), name, json),
-            None => item.get().to_owned(),
-        };
         let token = field(&page, "next_page_token");
         Ok(ListPage {
-            items: items.iter().map(|item| whole(item)).collect(),
+            items: items.iter().map(|item| item.get().to_owned()).collect(),
             next_page_token: token.map(|token| plain(&token).into_owned()),
         })
     }
@@ -39,13 +33,6 @@ impl ListPage {
     pub(super) fn items(&self) -> impl Iterator<Item = &str> {
         self.items.iter().map(String::as_str)
     }
-}
-
-/// The object with another field in front.
-fn with(item: &str, name: &str, json: &str) -> String {
-    let rest = item[1..].trim_start();
-    let comma = if rest.starts_with('}') { "" } else { "," };
-    format!("{{\"{name}\":{json}{comma}{rest}")
 }
 
 impl Page for ListPage {
@@ -65,18 +52,16 @@ mod tests {
     #[test]
     fn entries_stay_as_they_came() {
         let body = r#"{"hub_id":"h","hubs":[{"n":1.50}, { }],"next_page_token":"a\"b"}"#;
-        let page = ListPage::parse(body, "hubs", None).unwrap();
+        let page = ListPage::parse(body, "hubs").unwrap();
         assert_eq!(page.items().collect::<Vec<_>>(), [r#"{"n":1.50}"#, "{ }"]);
         assert_eq!((page.entries(), page.next_page_token().as_deref()), (2, Some("a\"b")));
-        let page = ListPage::parse(body, "hubs", Some("hub_id")).unwrap();
-        assert_eq!(page.items().collect::<Vec<_>>(), [r#"{"hub_id":"h","n":1.50}"#, r#"{"hub_id":"h"}"#]);
-        let last = ListPage::parse(r#"{"hubs":[],"next_page_token":null}"#, "hubs", Some("hub_id")).unwrap();
+        let last = ListPage::parse(r#"{"hubs":[],"next_page_token":null}"#, "hubs").unwrap();
         assert_eq!((last.entries(), last.next_page_token()), (0, None));
     }
 
     #[test]
     fn what_is_no_page_says_why() {
-        let check = |body: &str, why: &str| assert_eq!(ListPage::parse(body, "hubs", None).unwrap_err(), why);
+        let check = |body: &str, why: &str| assert_eq!(ListPage::parse(body, "hubs").unwrap_err(), why);
         check("<html>", "it is no JSON object");
         check("[]", "it is no JSON object");
         check("{}", "hubs is missing");

@@ -8,8 +8,6 @@ pub(super) struct List {
     pub(super) path: &'static str,
     /// The field with the entries.
     pub(super) key: &'static str,
-    /// A field of the page that belongs to each entry.
-    pub(super) of_all: Option<&'static str>,
     pub(super) columns: &'static [Column],
     /// What `-o name` prints: fields with a tab between.
     pub(super) name: &'static [&'static str],
@@ -40,7 +38,6 @@ const fn count(head: &'static str, field: &'static str) -> Column {
 pub(super) static HUBS: List = List {
     path: "/v1/hubs",
     key: "hubs",
-    of_all: None,
     columns: &[
         text("hub", "id"),
         text("site", "site"),
@@ -64,7 +61,6 @@ pub(super) static HUBS: List = List {
 pub(super) static DEVICES: List = List {
     path: "/v1/devices",
     key: "devices",
-    of_all: None,
     columns: &[
         text("device", "name"),
         text("id", "id"),
@@ -79,7 +75,6 @@ pub(super) static DEVICES: List = List {
 pub(super) static SERIES: List = List {
     path: "/v1/series",
     key: "series",
-    of_all: None,
     columns: &[
         text("device", "device"),
         text("metric", "metric"),
@@ -98,7 +93,6 @@ pub(super) static SERIES: List = List {
 pub(super) static GAPS: List = List {
     path: "/v1/gaps",
     key: "gaps",
-    of_all: Some("hub_id"),
     columns: &[
         text("hub", "hub_id"),
         text("class", "class"),
@@ -118,7 +112,6 @@ pub(super) static GAPS: List = List {
 pub(super) static AUDIT: List = List {
     path: "/v1/audit-events",
     key: "audit_events",
-    of_all: None,
     columns: &[
         count(">seq", "seq"),
         text("time", "time"),
