@@ -7,9 +7,9 @@ use hub_chassis::metrics::MetricRow;
 use hub_chassis::supervisor::Supervisor;
 use northbound_trust::{Authority, ServerCertificate, TimeSource};
 
-use crate::api::Denials;
 use crate::clock::Clock;
 use crate::counts::Counts;
+use crate::denials::Denials;
 use crate::ingest::Ingest;
 use crate::link::Sessions;
 use crate::query::Query;
@@ -48,8 +48,8 @@ pub struct App {
     pub request_ids: RequestIds,
     /// Answers of the API.
     pub answers: AnswerCounts,
-    /// Denials the audit only counts.
-    pub denials: Mutex<Denials>,
+    /// Denials the audit only counts, of the API and of the link.
+    pub denials: Arc<Mutex<Denials>>,
 }
 
 impl std::fmt::Debug for App {

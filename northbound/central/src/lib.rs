@@ -13,6 +13,7 @@ pub mod config;
 pub mod counts;
 pub mod daemon;
 pub mod decode;
+pub mod denials;
 pub mod entropy;
 pub mod ingest;
 pub mod link;

@@ -8,6 +8,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     PublicKeyData as _,
 };
+use ring::hmac;
 use rustls_pki_types::CertificateDer;
 use thiserror::Error;
 
@@ -128,6 +129,15 @@ impl Authority {
         &self.root
     }
 
+    /// Bytes for one purpose: the same whenever this authority is loaded, and no way back to its key. A central that is
+    /// started anew so keeps what its hubs know it by.
+    pub fn secret_for(&self, purpose: &str) -> [u8; 32] {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.issuer.key().serialize_der());
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(hmac::sign(&key, purpose.as_bytes()).as_ref());
+        bytes
+    }
+
     /// How long it can issue.
     pub fn validity(&self) -> Validity {
         self.validity
@@ -200,6 +210,8 @@ mod tests {
         assert_eq!(loaded.fingerprint(), made.fingerprint());
         assert_eq!(loaded.root(), made.root());
         assert!(loaded.validity().not_after.0 - NOW.0 > 9 * YEAR_MS);
+        assert_eq!(loaded.secret_for("a"), made.secret_for("a"));
+        assert_ne!(loaded.secret_for("a"), loaded.secret_for("b"));
         let shown = format!("{texts:?} {made:?}");
         assert!(!shown.contains("PRIVATE"), "{shown}");
     }

@@ -4,7 +4,6 @@
 //! from one place: `routes` registers each with its OpenAPI operation.
 
 mod audit;
-mod denials;
 mod devices;
 mod gaps;
 mod guard;
@@ -27,7 +26,6 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub use denials::{Denials, Unlisted};
 pub use server::{serve, watch_denials};
 pub use tls::TlsListener;
 

@@ -7,10 +7,10 @@ use hub_chassis::http::{ConnectionCounts, Server, ServerLimits};
 use hub_chassis::supervisor::stopped;
 use tracing::error;
 
-use super::denials::WINDOW_MS;
 use super::{TlsListener, router};
 use crate::app::App;
 use crate::counts::Counts;
+use crate::denials::WINDOW_MS;
 use crate::storage::{AuditEntry, Outcome};
 
 struct ApiConnections(Arc<Counts>);
@@ -52,7 +52,7 @@ pub async fn watch_denials(app: Arc<App>) {
         if let Some(unlisted) = unlisted {
             let entry = AuditEntry {
                 actor: "unknown".to_owned(),
-                action: "api.request".to_owned(),
+                action: "denials".to_owned(),
                 target: String::new(),
                 outcome: Outcome::Denied,
                 address: String::new(),

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hub_chassis::http::{AnswerCounts, RequestIds};
@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 use tracing::{error, info, warn};
 
-use crate::api::{Denials, TlsListener, serve, watch_denials};
+use crate::api::{TlsListener, serve, watch_denials};
 use crate::app::App;
 use crate::authority::{KeysError, load_or_make};
 use crate::clock::Clock;
@@ -25,7 +25,7 @@ use crate::config::Config;
 use crate::counts::Counts;
 use crate::decode::Decoder;
 use crate::ingest::{Ingest, repair};
-use crate::link::{self, ListenError, Listener, Sessions, Surroundings};
+use crate::link::{ListenError, Listener, Refusals, Sessions, Surroundings};
 use crate::query::Query;
 use crate::storage::{AuditEntry, FolderLock, NewToken, Outcome, Storage, StorageError, TokenKind};
 
@@ -126,8 +126,8 @@ async fn wire(
     let certificate = ServerCertificate::issue(&authority, config.api.hosts.clone(), time.now())?;
     let tls = api_server_config(certificate.clone(), &time)?;
     let (listener, api_address) = listen(config.api.listen).await?;
-    let hubs =
-        Listener::bind(config.sync.listen, central_sync_config(&authority, certificate.clone(), &time)?)?;
+    let sync_tls = central_sync_config(&authority, certificate.clone(), &time)?;
+    let hubs = Listener::bind(config.sync.listen, sync_tls, &authority)?;
     let sync_address =
         hubs.address().map_err(|source| ListenError::Socket { address: config.sync.listen, source })?;
 
@@ -152,7 +152,7 @@ async fn wire(
         metric_sources: Vec::new(),
         request_ids: RequestIds::new(clock.started_ms()),
         answers: AnswerCounts::default(),
-        denials: Mutex::new(Denials::default()),
+        denials: Arc::default(),
     });
     spawn_tasks(&app, decoder);
     serve(&app, TlsListener::new(listener, tls));
@@ -229,7 +229,7 @@ fn surroundings(app: &App) -> Surroundings {
         authority: app.authority.clone(),
         term: app.term,
         sessions: app.sessions.clone(),
-        denials: link::Denials::new(app.storage.clone(), app.counts.clone(), app.clock),
+        refusals: Refusals::new(app.storage.clone(), app.counts.clone(), app.clock, app.denials.clone()),
         counts: app.counts.clone(),
         clock: app.clock,
         supervisor: app.supervisor.clone(),

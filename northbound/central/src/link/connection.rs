@@ -9,9 +9,9 @@ use quinn::crypto::rustls::HandshakeData;
 use quinn::{Connection, ConnectionError, Incoming, SendStream};
 use rustls_pki_types::CertificateDer;
 
-use super::denials::Denial;
 use super::listener::{Handshake, close_code};
 use super::reader::Reader;
+use super::refusals::Refused;
 use super::{Surroundings, enrol, session};
 use crate::storage::Admission;
 
@@ -81,9 +81,9 @@ impl Told {
         if let Some(control) = control {
             say(control, &refusal).await;
         }
-        let denial =
-            Denial { actor, action, code: refusal.code, detail: refusal.detail, address: address.ip() };
-        around.denials.note(denial).await;
+        let refused =
+            Refused { actor, action, code: refusal.code, detail: refusal.detail, address: address.ip() };
+        around.refusals.note(refused).await;
     }
 }
 
@@ -111,8 +111,9 @@ async fn refuse(around: &Surroundings, connection: &Connection, address: SocketA
     if matches!(refusal.code, RefusalCode::Replaced | RefusalCode::Stopping) {
         return around.counts.link_refused(refusal.code);
     }
-    let denial = Denial { actor, action, code: refusal.code, detail: refusal.detail, address: address.ip() };
-    around.denials.note(denial).await;
+    let refused =
+        Refused { actor, action, code: refusal.code, detail: refusal.detail, address: address.ip() };
+    around.refusals.note(refused).await;
 }
 
 fn protocol(connection: &Connection) -> Option<Vec<u8>> {
@@ -122,7 +123,7 @@ fn protocol(connection: &Connection) -> Option<Vec<u8>> {
 
 async fn handshake_failed(around: &Surroundings, address: SocketAddr, error: &ConnectionError) {
     around.counts.link_handshakes_failed.add(1);
-    let denied = |code, detail| Denial {
+    let denied = |code, detail| Refused {
         actor: String::new(),
         action: "hub.connect",
         code,
@@ -132,11 +133,11 @@ async fn handshake_failed(around: &Surroundings, address: SocketAddr, error: &Co
     match error {
         ConnectionError::TransportError(error) if u64::from(error.code) == NO_APPLICATION_PROTOCOL => {
             let detail = "the peer speaks no protocol of this central (relais/1, relais-enrol/1)".to_owned();
-            around.denials.note(denied(RefusalCode::Version, detail)).await;
+            around.refusals.note(denied(RefusalCode::Version, detail)).await;
         }
         ConnectionError::TransportError(error) => {
             let detail = format!("the certificate shown does not hold: {}", error.reason);
-            around.denials.note(denied(RefusalCode::Unauthenticated, detail)).await;
+            around.refusals.note(denied(RefusalCode::Unauthenticated, detail)).await;
         }
         // The peer's side: it does not believe this central, or went away.
         ConnectionError::VersionMismatch

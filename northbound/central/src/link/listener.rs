@@ -7,9 +7,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hub_chassis::supervisor::{Rule, stopped};
+use northbound_trust::Authority;
 use northbound_wire::RefusalCode;
 use quinn::crypto::rustls::NoInitialCipherSuite;
-use quinn::{Endpoint, EndpointConfig, Incoming, TokioRuntime, VarInt};
+use quinn::{Endpoint, Incoming, TokioRuntime, VarInt};
 use thiserror::Error;
 
 use super::{Surroundings, connection, transport};
@@ -94,11 +95,16 @@ impl Drop for Handshake {
 
 impl Listener {
     /// Opens the socket. Within a tokio runtime.
-    pub fn bind(address: SocketAddr, tls: Arc<rustls::ServerConfig>) -> Result<Listener, ListenError> {
+    pub fn bind(
+        address: SocketAddr,
+        tls: Arc<rustls::ServerConfig>,
+        authority: &Authority,
+    ) -> Result<Listener, ListenError> {
         let config = transport::server_config(tls)?;
         let failed = |source| ListenError::Socket { address, source };
         let socket = std::net::UdpSocket::bind(address).map_err(failed)?;
-        let endpoint = Endpoint::new(EndpointConfig::default(), Some(config), socket, Arc::new(TokioRuntime));
+        let own = transport::endpoint_config(authority);
+        let endpoint = Endpoint::new(own, Some(config), socket, Arc::new(TokioRuntime));
         Ok(Listener { endpoint: endpoint.map_err(failed)? })
     }
 

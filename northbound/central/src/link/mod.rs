@@ -2,22 +2,22 @@
 //!
 //! `listener` accepts and bounds; `connection` finds out who it is and what it wants; `enrol` gives certificates;
 //! `session` runs one hub's sync around [`northbound_sync::CentralSync`], with `reader` below it; `sessions` knows who
-//! is connected; `denials` writes refusals to the audit without letting an attacker fill it.
+//! is connected; `refusals` writes what is refused to the audit without letting an attacker fill it.
 //!
 //! Invariants: nothing of a hub is taken before its certificate was verified and its state looked up; a hub has one
 //! session at most; every refusal has a code, is said to the peer, counted and audited.
 
 mod connection;
-mod denials;
 mod enrol;
 mod listener;
 mod reader;
+mod refusals;
 mod session;
 mod sessions;
 mod transport;
 
-pub use denials::Denials;
 pub use listener::{ListenError, Listener};
+pub use refusals::Refusals;
 pub use sessions::{Connected, Sessions};
 
 use std::sync::Arc;
@@ -44,7 +44,7 @@ pub struct Surroundings {
     /// Who is connected.
     pub sessions: Sessions,
     /// Refusals for the audit.
-    pub denials: Arc<Denials>,
+    pub refusals: Arc<Refusals>,
     /// For `/metrics`.
     pub counts: Arc<Counts>,
     /// The machine's clocks.

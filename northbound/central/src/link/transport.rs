@@ -3,8 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use northbound_trust::Authority;
 use quinn::crypto::rustls::{NoInitialCipherSuite, QuicServerConfig};
-use quinn::{IdleTimeout, ServerConfig, TransportConfig, VarInt};
+use quinn::{EndpointConfig, IdleTimeout, ServerConfig, TransportConfig, VarInt};
+use quinn_proto::HashedConnectionIdGenerator;
+use ring::hmac;
 
 /// A hub that is silent this long is gone; it keeps alive every 20 s.
 const IDLE_TIMEOUT: VarInt = VarInt::from_u32(90_000);
@@ -49,4 +52,16 @@ pub(super) fn server_config(tls: Arc<rustls::ServerConfig>) -> Result<ServerConf
         .migration(true)
         .retry_token_lifetime(Duration::from_secs(15));
     Ok(config)
+}
+
+/// The same in every run. A hub whose connection this central does not know any more, because it was started anew, is so
+/// told at once (a stateless reset, RFC 9000, section 10.3), and does not wait until its connection has been silent for
+/// too long.
+pub(super) fn endpoint_config(authority: &Authority) -> EndpointConfig {
+    let reset = hmac::Key::new(hmac::HMAC_SHA256, &authority.secret_for("quic stateless reset"));
+    let [a, b, c, d, e, f, g, h, ..] = authority.secret_for("quic connection ids");
+    let ids = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+    let mut config = EndpointConfig::new(Arc::new(reset));
+    config.cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(ids)));
+    config
 }

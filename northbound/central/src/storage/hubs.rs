@@ -236,31 +236,31 @@ impl Db<'_> {
 }
 
 impl Storage {
-    /// Takes a hub in that shows a claim token and a key, or says why not; either is audited. The same hub with the
-    /// same key may come again, and finds what it had: what broke off in the middle goes on. A certificate is made
-    /// and told with [`Storage::certificate_issued`] next.
+    /// Takes a hub in that shows a claim token and a key, audited, or says why not. A refusal is for the caller to audit,
+    /// who knows how often to: whoever knocks must not fill the disk. The same hub with the same key may come again, and
+    /// finds what it had: what broke off in the middle goes on. A certificate is made and told with
+    /// [`Storage::certificate_issued`] next.
     pub async fn enrol(
         &self,
         enrolment: &Enrolment<'_>,
         now: UtcMs,
     ) -> Result<Result<Site, EnrolRefusal>, StorageError> {
         let mut tx = self.write().await?;
-        let claimed = tx.db().claim(enrolment, now).await?;
-        let (outcome, detail) = match &claimed {
-            Ok(site) => (Outcome::Done, format!("site {} ({}), key {}", site.id, site.name, enrolment.key)),
-            Err(refusal) => (Outcome::Denied, format!("{}: {}", refusal.code.name(), refusal.detail)),
+        let site = match tx.db().claim(enrolment, now).await? {
+            Ok(site) => site,
+            Err(refusal) => return Ok(Err(refusal)),
         };
         let entry = AuditEntry {
             actor: enrolment.hub.to_string(),
             action: "hub.enrol".to_owned(),
             target: enrolment.hub.to_string(),
-            outcome,
+            outcome: Outcome::Done,
             address: enrolment.address.to_owned(),
-            detail,
+            detail: format!("site {} ({}), key {}", site.id, site.name, enrolment.key),
         };
         tx.db().append_audit(&entry, now).await?;
         tx.commit().await?;
-        Ok(claimed)
+        Ok(Ok(site))
     }
 
     /// One hub.

@@ -50,10 +50,17 @@ async fn a_claim_token_is_good_for_one_hub_and_for_it_again() {
     assert_eq!(enrol(&storage, &token, 1, 2, 0).await, Err(RefusalCode::TokenUsed));
     let unknown = ClaimToken { secret: TokenSecret([1; 32]), root: ROOT };
     assert_eq!(enrol(&storage, &unknown, 3, 3, 0).await, Err(RefusalCode::TokenUnknown));
-    let denied = storage.audit_rows(None, 100).await.unwrap();
-    assert_eq!(denied.iter().filter(|row| row.entry.outcome == Outcome::Denied).count(), 3);
+    let audit = storage.audit_rows(None, 100).await.unwrap();
+    let enrolled = |outcome| {
+        audit.iter().filter(|row| row.entry.action == "hub.enrol" && row.entry.outcome == outcome).count()
+    };
+    assert_eq!(
+        (enrolled(Outcome::Done), enrolled(Outcome::Denied)),
+        (3, 0),
+        "who asks audits refusals, in bounds"
+    );
     assert!(
-        !denied.iter().any(|row| row.entry.detail.contains(&token.reveal()[16..40])),
+        !audit.iter().any(|row| row.entry.detail.contains(&token.reveal()[16..40])),
         "no secret is in it"
     );
 }

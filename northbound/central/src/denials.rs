@@ -7,13 +7,13 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// How long a window is.
-pub(super) const WINDOW_MS: u64 = 60_000;
+pub(crate) const WINDOW_MS: u64 = 60_000;
 
 /// Entries per address and window: enough to see what is tried.
-const ENTRIES_PER_ADDRESS: u32 = 5;
+const ENTRIES_PER_ADDRESS: u32 = 20;
 
-/// Entries of all addresses per window: 86,400 a day at worst, some 20 MB.
-const ENTRIES_PER_WINDOW: u32 = 60;
+/// Entries of all addresses per window: 172,800 a day at worst, some 40 MB.
+const ENTRIES_PER_WINDOW: u32 = 120;
 
 /// Addresses told apart among those that are only counted; more are at least this many.
 const ADDRESSES_MAX: usize = 1_024;
@@ -103,10 +103,10 @@ mod tests {
     fn an_address_gets_a_few_entries_a_minute() {
         let mut denials = Denials::default();
         let listed = (0..100).filter(|n| denials.denied(address("192.0.2.1"), *n)).count();
-        assert_eq!(listed, 5);
+        assert_eq!(listed, 20);
         assert!(denials.denied(address("192.0.2.2"), 100), "others have their own");
         assert_eq!(denials.end_window(59_999), None);
-        assert_eq!(denials.end_window(60_000), Some(Unlisted { count: 95, addresses: 1 }));
+        assert_eq!(denials.end_window(60_000), Some(Unlisted { count: 80, addresses: 1 }));
         assert_eq!(denials.end_window(120_000), None, "nothing to tell");
         assert!(denials.denied(address("192.0.2.1"), 120_000));
     }
