@@ -13,7 +13,7 @@ cargo build --release --locked --package hub --package site-bench >"$target/benc
     echo "machine:   $(nproc) processors, $(awk '/MemTotal/ {printf "%.1f GB", $2 / 1e6}' /proc/meminfo), $(uname -sr)"
     echo "disk:      $(df --output=source,fstype "$target/bench" | tail -n 1 | xargs)"
     echo "load:      $(cut -d' ' -f1-3 /proc/loadavg) (device bytes are the disk's own count: let the machine be quiet)"
-    echo "reference: SQLite $(pkg-config --modversion sqlite3), journal_mode=WAL, synchronous=FULL"
+    echo "reference: $("$target/release/bench" versions 2>&1)"
     echo
 } | tee "$target/bench/machine.txt"
 "$target/release/bench" "$@"

@@ -14,8 +14,6 @@ need() { # need PACKAGE COMMAND…: the package is missing when the command fail
     "$@" >/dev/null 2>&1 || missing+=("$package")
 }
 need build-essential cc --version
-need pkg-config pkg-config --version
-need libsqlite3-dev pkg-config --exists sqlite3
 need mosquitto-clients command -v mosquitto_pub
 need python3 python3 --version
 need python3-venv python3 -c 'import venv, ensurepip'

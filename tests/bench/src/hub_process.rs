@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
-use site_tests::{Hub, HubConfig, Process, Stopwatch, clean_command, pause};
+use site_tests::{Hub, HubConfig, HubPaths, Process, Stopwatch, clean_command, pause};
 
 use crate::intake::{as_f64, in_folder};
 use crate::measure::{field, median};
@@ -48,7 +48,9 @@ fn start(place: &Path) -> (Process, Duration) {
     let [mqtt, web] = free_ports();
     let config = HubConfig { mqtt_port: mqtt.port(), web_port: web.port(), ..HubConfig::default() };
     let file = place.join("hub.toml");
-    fs::write(&file, config.text(&place.join("data"), &place.join("hub.sock")))
+    let (data, socket, claim_token) = (place.join("data"), place.join("hub.sock"), place.join("claim-token"));
+    let paths = HubPaths { data: &data, socket: &socket, claim_token: &claim_token };
+    fs::write(&file, config.text(paths))
         .expect("a file can be written");
     let mut command = clean_command(Hub::binary());
     command.arg("run").arg("--config").arg(&file);

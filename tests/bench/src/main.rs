@@ -25,6 +25,9 @@ fn main() {
         let batches = batches.parse().expect("a number of batches");
         return reopen::fill_until_killed(&PathBuf::from(folder), batches);
     }
+    if arguments == ["versions"] {
+        return eprintln!("SQLite {}, journal_mode=WAL, synchronous=FULL", rusqlite::version());
+    }
     let folder = site_tests::target_dir().join("bench");
     std::fs::create_dir_all(&folder).expect("target/bench can be made");
     let wanted = |name: &str| arguments.is_empty() || arguments.iter().any(|a| a == name);
