@@ -15,8 +15,8 @@ help: ## list the targets
 	@echo 'make TARGET, where TARGET is one of:'
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  %-10s %s\n", $$1, $$2}'
 
-build: ## build the release binary, target/release/relais-hub
-	cargo build --release --locked --package hub
+build: ## build the release binaries: target/release/relais-hub, relais-central, relais
+	cargo build --release --locked --package hub --package northbound-central --package northbound-cli
 
 run: build ## start a hub on its built-in defaults; data in target/run
 	@mkdir -p $(RUN_DIR)
@@ -27,7 +27,7 @@ run: build ## start a hub on its built-in defaults; data in target/run
 test: ## everything a change must pass, in under 45 minutes on 2 cores
 	@tests/scripts/test.sh
 
-soak: ## the long counts: 200 kills, many crash seeds, long fuzzing (about an hour)
+soak: ## the long counts: 200 kills, many seeds of crashes and of sync, long fuzzing (about two hours)
 	@tests/scripts/soak.sh
 
 check-all: ## everything there is: test, bench and soak

@@ -42,7 +42,7 @@ stage format "cargo fmt --check" cargo fmt --all --check || true
 stage sources "licences, sources, banned crates, duplicates" python3 tests/scripts/check_dependencies.py || true
 stage clippy "clippy on all targets, warnings are errors" \
     cargo clippy --workspace --all-targets --locked --keep-going -- -D warnings || true
-must build "test binaries and relais-hub" \
+must build "tests, relais-hub, relais-central and relais" \
     cargo build --workspace --all-targets --profile test --locked
 stage unit "unit and property tests, dependency arrows" unit_tests || true
 stage doctests "examples in the documentation" cargo test --workspace --locked --doc || true
