@@ -41,8 +41,16 @@ fn ledger(args: &StatusArgs) -> Result<(), Failure> {
         return output::line(&client.text("/api/v1/ledger")?);
     }
     let ledger: Ledger = client.json("/api/v1/ledger")?;
-    let mut table =
-        Table::new(&["class", ">given out", ">in tail", ">in blocks", ">expired", ">in gaps", ">confirmed", "adds up"]);
+    let mut table = Table::new(&[
+        "class",
+        ">given out",
+        ">in tail",
+        ">in blocks",
+        ">expired",
+        ">in gaps",
+        ">confirmed",
+        "adds up",
+    ]);
     for class in &ledger.classes {
         let numbers = [class.next, class.tail, class.stored, class.expired, class.gaps, class.confirmed];
         let mut row = vec![class.class.clone()];
