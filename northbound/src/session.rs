@@ -34,8 +34,11 @@ pub(crate) use output::Reached;
 /// Read at a time: enough for many acknowledgements, a fraction of the largest frame.
 const READ_BYTES: usize = 16 * 1024;
 
-/// How often status, timers and windows are looked after.
+/// How often status and duties are looked after.
 const TICK_MS: u64 = 1_000;
+
+/// How often the send window follows the path while there is something to send.
+const WINDOW_MS: u64 = 100;
 
 /// Words of tasks that wait for the session. Each task has at most one under way.
 const WORDS: usize = 16;
@@ -118,6 +121,7 @@ pub(crate) struct Session<'a> {
     writers: mpsc::Receiver<WriteError>,
     started_ms: u64,
     tick_ms: u64,
+    window_ms: u64,
     /// Version and term that central said last.
     resumed: Option<(u32, u64)>,
     /// The same, once the core has accepted them.
@@ -196,6 +200,7 @@ impl<'a> Session<'a> {
             writers,
             started_ms: now_ms,
             tick_ms: now_ms + TICK_MS,
+            window_ms: now_ms,
             resumed: None,
             agreed: None,
             refused: None,
@@ -251,7 +256,8 @@ impl<'a> Session<'a> {
 
     fn wake_ms(&self) -> u64 {
         let mut wake = self.tick_ms;
-        for wanted in [self.core.poll_timeout(), self.confirms.due_ms()].into_iter().flatten() {
+        let window = self.lines.is_busy().then_some(self.window_ms);
+        for wanted in [self.core.poll_timeout(), self.confirms.due_ms(), window].into_iter().flatten() {
             wake = wake.min(wanted);
         }
         wake

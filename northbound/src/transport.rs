@@ -17,10 +17,11 @@ pub use window::ByteWindow;
 const RECEIVE_WINDOW_BYTES: u32 = 512 * 1024;
 
 /// What may wait inside quinn before the path is known; adapted afterwards by [`send_window`].
-const SEND_WINDOW_FIRST_BYTES: u64 = 512 * 1024;
+const SEND_WINDOW_FIRST_BYTES: u64 = 64 * 1024;
 
-/// Too little would leave the link idle between two looks at it.
-const SEND_WINDOW_MIN_BYTES: u64 = 64 * 1024;
+/// Too little would leave the link idle between two looks at it; at 100 kbit/s this is 2.6 s, which an alarm may have to
+/// wait.
+const SEND_WINDOW_MIN_BYTES: u64 = 32 * 1024;
 
 /// The settings of a connection north. `keep_alive` is below the 30 s after which many routers forget a UDP flow;
 /// `idle` is long enough to outlast a mobile network changing cells, short enough that the next address is tried soon.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{End, Session, TICK_MS, Word};
+use super::{End, Session, TICK_MS, WINDOW_MS, Word};
 use crate::config::ms;
 use crate::dial::{Target, Trouble};
 use crate::enrol::CertificateRequest;
@@ -52,6 +52,11 @@ impl Session<'_> {
         if self.core.poll_timeout().is_some_and(|due| due <= now_ms) {
             self.core.handle_timeout(now_ms);
         }
+        if now_ms >= self.window_ms {
+            self.window_ms = now_ms + WINDOW_MS;
+            let path = self.setting.connection.stats().path;
+            self.setting.connection.set_send_window(send_window(path.cwnd));
+        }
         if now_ms < self.tick_ms {
             return None;
         }
@@ -61,8 +66,6 @@ impl Session<'_> {
             let address = self.setting.connection.remote_address();
             return Some(End::Trouble(Trouble::Silent { address, seconds: wait.as_secs() }));
         }
-        let path = self.setting.connection.stats().path;
-        self.setting.connection.set_send_window(send_window(path.cwnd));
         self.show_connected();
         if self.agreed.is_some() {
             self.try_addresses_before(now_ms);

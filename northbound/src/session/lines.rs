@@ -24,8 +24,8 @@ const QUEUE_FRAMES: usize = 4_096;
 /// The log is asked for more of a class while less than this waits: half of what one answer brings.
 const LOW_BYTES: usize = 128 * 1024;
 
-/// Handed over at a time: how much an alarm may have to wait for.
-const PIECE_BYTES: usize = 16 * 1024;
+/// Handed over at a time: how much an alarm may have to wait for, 0.6 s at 100 kbit/s.
+const PIECE_BYTES: usize = 8 * 1024;
 
 /// Bytes that wait, per line.
 type Waiting = [usize; LINES];
@@ -82,6 +82,11 @@ impl Lines {
     /// Whether more of a class may be fetched.
     pub(super) fn has_room(&self, class: Class) -> bool {
         self.waiting.borrow()[place(StreamKind::Backlog(class))] < LOW_BYTES
+    }
+
+    /// Whether anything waits.
+    pub(super) fn is_busy(&self) -> bool {
+        self.waiting.borrow().iter().any(|bytes| *bytes > 0)
     }
 
     /// Tells of every change of what waits.
