@@ -1,6 +1,5 @@
 //! A minimal HTTP/1.1 client for the hub's Unix socket: one request per connection.
 
-use std::fmt::Write as _;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -92,31 +91,6 @@ struct Asked<'a> {
     body: Option<String>,
 }
 
-/// Joins a path and its query; parameters that are `None` are left out.
-pub(super) fn with_query(path: &str, params: &[(&str, Option<&str>)]) -> String {
-    let mut text = path.to_owned();
-    for (name, value) in params {
-        let Some(value) = value else { continue };
-        text.push(if text.contains('?') { '&' } else { '?' });
-        // Writing to a `String` cannot fail.
-        let _ = write!(text, "{name}={}", encode(value));
-    }
-    text
-}
-
-fn encode(value: &str) -> String {
-    let mut text = String::new();
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            text.push(char::from(byte));
-        } else {
-            // Writing to a `String` cannot fail.
-            let _ = write!(text, "%{byte:02X}");
-        }
-    }
-    text
-}
-
 async fn stream(
     socket: &Path,
     asked: &Asked<'_>,
@@ -197,15 +171,4 @@ fn refused(status: StatusCode, body: &[u8]) -> Failure {
     let detail =
         problem["detail"].as_str().map_or_else(|| format!("the hub answers {status}"), str::to_owned);
     Failure::failed(detail)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parameters_survive_any_character() {
-        let path = with_query("/x", &[("a", Some("L1 + \u{e9}&b=c")), ("n", None), ("t", Some("1"))]);
-        assert_eq!(path, "/x?a=L1%20%2B%20%C3%A9%26b%3Dc&t=1");
-    }
 }

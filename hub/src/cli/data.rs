@@ -5,12 +5,12 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use hub_chassis::cli::output;
-use hub_chassis::cli::{Failure, Table};
+use hub_chassis::cli::{Failure, Table, with_query};
 use hub_chassis::number_text::thousands;
 use serde::{Deserialize, Serialize};
 
 use super::args::{DataCommand, ExportArgs, ExportFormat, StatusArgs};
-use super::client::{Client, with_query};
+use super::client::Client;
 use super::config::socket;
 use super::events;
 use crate::web::ClassView;

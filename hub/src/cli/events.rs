@@ -1,11 +1,11 @@
 //! `data events`: what devices reported, as a table.
 
 use hub_chassis::cli::output::{self, printable};
-use hub_chassis::cli::{Failure, Table};
+use hub_chassis::cli::{Failure, Table, with_query};
 use serde::{Deserialize, Serialize};
 
 use super::args::{EventClass, EventsArgs};
-use super::client::{Client, with_query};
+use super::client::Client;
 use super::config::socket;
 
 /// Events asked for at once. The longest ones have some 14 KiB, so a page stays far below what the client takes.

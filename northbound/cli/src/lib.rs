@@ -15,7 +15,6 @@ mod follow;
 mod json_text;
 mod list;
 mod paging;
-mod query;
 mod readings;
 mod screen;
 mod span;

@@ -4,6 +4,7 @@ pub mod config;
 pub mod exit;
 mod failure;
 pub mod output;
+mod query;
 mod table;
 
 use std::process::ExitCode;
@@ -12,6 +13,7 @@ use clap::Parser;
 use serde_json::json;
 
 pub use failure::Failure;
+pub use query::with_query;
 pub use table::Table;
 
 /// Reads this process's arguments and runs what they ask for. `program` is the name failures are told under.

@@ -1,13 +1,12 @@
 //! Where the entries of a list come from: a question of the API, followed page by page.
 
-use hub_chassis::cli::Failure;
+use hub_chassis::cli::{Failure, with_query};
 
 use super::page::ListPage;
 use super::specs::List;
 use crate::ask::AskError;
 use crate::follow::Trail;
 use crate::paging::{NextPage, Paging};
-use crate::query::with_query;
 
 /// Entries asked for at once; the API gives no more.
 const PAGE: u64 = 1_000;

@@ -12,7 +12,7 @@ mod summary;
 
 use std::cell::RefCell;
 
-use hub_chassis::cli::{Failure, exit, output};
+use hub_chassis::cli::{Failure, exit, output, with_query};
 
 use crate::args::{GetArgs, ReadingFormat};
 use crate::ask::{AskError, Client};
@@ -20,7 +20,6 @@ use crate::clock;
 use crate::follow::Trail;
 use crate::json_text::one_line;
 use crate::paging::{NextPage, Paging};
-use crate::query::with_query;
 use crate::screen::{self, Lines};
 use crate::span::Span;
 use page::ReadingPage;

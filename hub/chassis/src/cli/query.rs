@@ -1,9 +1,9 @@
-//! Paths with parameters.
+//! Paths with parameters, for clients of the APIs.
 
 use std::fmt::Write as _;
 
 /// Joins a path and its query; parameters that are `None` are left out.
-pub(crate) fn with_query(path: &str, params: &[(&str, Option<&str>)]) -> String {
+pub fn with_query(path: &str, params: &[(&str, Option<&str>)]) -> String {
     let mut text = path.to_owned();
     for (name, value) in params {
         let Some(value) = value else { continue };
