@@ -81,7 +81,7 @@ impl Link {
     /// After a failure everything is as it was.
     pub async fn enrol(&self, token: ClaimToken) -> Result<HubName, String> {
         let commands = self.shared.commands.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let off = || "the link to central is off: configure its address first".to_owned();
+        let off = || "north.central names no central: write its address there and restart the hub".to_owned();
         let commands = commands.ok_or_else(off)?;
         let (answer, answered) = oneshot::channel();
         commands.send(Command::Enrol { token, answer }).await.map_err(|_| off())?;
@@ -136,6 +136,8 @@ struct Run {
     core: Option<(Fingerprint, HubSync)>,
     /// A token that was refused for good, or has done its work: not tried again.
     spent: Option<ClaimToken>,
+    /// What is wrong with the certificate on disk.
+    damage: Option<String>,
 }
 
 impl Run {
@@ -182,6 +184,7 @@ impl Run {
             next: None,
             core: None,
             spent: None,
+            damage: None,
         };
         run.load().await;
         Some(run)
@@ -198,30 +201,25 @@ impl Run {
         }
     }
 
-    fn papers(&self, identity: Result<Option<Identity>, IdentityError>) -> Option<Papers> {
-        let wrong = |trouble: &dyn fmt::Display| {
-            tracing::error!(%trouble, "the hub's certificate cannot be used");
-            self.ctx.status.state(LinkState::NotEnrolled { why: trouble.to_string() });
-        };
-        let identity = match identity {
-            Ok(identity) => identity?,
-            Err(error) => {
-                wrong(&Trouble::from(error));
-                return None;
-            }
-        };
-        if identity.name().hub != self.ctx.config.hub {
-            let (named, hub) = (identity.name().hub, self.ctx.config.hub);
-            wrong(&format!("the certificate is for {named}, and this hub is {hub}: enrol it again"));
-            return None;
+    /// Makes papers of what was on disk; notes what is wrong with it.
+    fn papers(&mut self, identity: Result<Option<Identity>, IdentityError>) -> Option<Papers> {
+        let papers = identity.map_err(|error| Trouble::from(error).to_string());
+        let papers = papers.and_then(|identity| identity.map(|identity| self.usable(identity)).transpose());
+        papers.unwrap_or_else(|damage| {
+            tracing::error!(damage, "the hub's certificate cannot be used");
+            self.damage = Some(damage);
+            None
+        })
+    }
+
+    fn usable(&self, identity: Identity) -> Result<Papers, String> {
+        let (named, hub) = (identity.name().hub, self.ctx.config.hub);
+        if named != hub {
+            return Err(format!("the certificate is for {named}, and this hub is {hub}: enrol it again"));
         }
-        match northbound_trust::hub_sync_config(&identity, &self.ctx.clocks.utc) {
-            Ok(tls) => Some(Papers { identity: Arc::new(identity), tls }),
-            Err(error) => {
-                wrong(&error);
-                None
-            }
-        }
+        let tls = northbound_trust::hub_sync_config(&identity, &self.ctx.clocks.utc);
+        let tls = tls.map_err(|error| error.to_string())?;
+        Ok(Papers { identity: Arc::new(identity), tls })
     }
 
     /// One thing at a time: enrol, or a round of connecting and syncing.

@@ -150,14 +150,14 @@ impl<'a> Session<'a> {
             Err(trouble) => {
                 connection.close(0u32.into(), b"");
                 ctx.count_failure(&trouble);
-                let lasted_ms = ctx.clocks.now_ms() - started_ms;
+                let lasted_ms = ctx.clocks.now_ms().saturating_sub(started_ms);
                 return Outcome { end: End::Trouble(trouble), synced: false, lasted_ms };
             }
         };
         let end = session.work(stop, commands).await;
         let (synced, now_ms) = (session.agreed.is_some(), ctx.clocks.now_ms());
         session.close(&end, now_ms).await;
-        Outcome { end, synced, lasted_ms: now_ms - started_ms }
+        Outcome { end, synced, lasted_ms: now_ms.saturating_sub(started_ms) }
     }
 
     /// Opens the control stream and asks the log what it holds.
@@ -241,7 +241,6 @@ impl<'a> Session<'a> {
         let wake = Duration::from_millis(self.wake_ms().saturating_sub(self.now_ms()));
         let (wants_room, connection) = (self.log.is_waiting(), self.setting.connection.clone());
         tokio::select! {
-            biased;
             () = stopped(stop) => Event::Stop,
             read = self.control.read_chunk(READ_BYTES, true) => Event::Read(read),
             word = self.log.word() => Event::Log(word),

@@ -1,7 +1,7 @@
 //! One attempt: look the name up, try its addresses, shake hands.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use northbound_trust::ClientTls;
@@ -34,6 +34,8 @@ pub(crate) struct Dialler {
     socket: Endpoint,
     transport: Arc<TransportConfig>,
     timing: Timing,
+    /// Tried first: a name may have addresses that never work here, such as IPv6 ones.
+    worked: Arc<Mutex<Option<SocketAddr>>>,
 }
 
 impl Dialler {
@@ -43,7 +45,8 @@ impl Dialler {
         let socket = both
             .or_else(|_| Endpoint::client((Ipv4Addr::UNSPECIFIED, 0).into()))
             .map_err(|error| Trouble::Local(format!("no UDP socket can be opened: {error}")))?;
-        Ok(Dialler { socket, transport: transport(timing.keep_alive, timing.idle), timing })
+        let transport = transport(timing.keep_alive, timing.idle);
+        Ok(Dialler { socket, transport, timing, worked: Arc::default() })
     }
 
     /// Connects. What fails on every address is told of the last.
@@ -51,7 +54,10 @@ impl Dialler {
         let mut last = None;
         for address in self.resolve(target.name).await? {
             match self.dial_address(address, target.tls).await {
-                Ok(connection) => return Ok(connection),
+                Ok(connection) => {
+                    *self.worked.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
+                    return Ok(connection);
+                }
                 // Another address of the same name would say the same.
                 Err(trouble @ (Trouble::Trust(_) | Trouble::Refused(_) | Trouble::Alert(_))) => {
                     return Err(trouble);
@@ -78,7 +84,13 @@ impl Dialler {
         match timeout(self.timing.resolve, lookup_host((name.host(), name.port()))).await {
             Err(_) => Err(Trouble::ResolveTimeout { host: host(), seconds: self.timing.resolve.as_secs() }),
             Ok(Err(error)) => Err(Trouble::Resolve { host: host(), why: error.to_string() }),
-            Ok(Ok(found)) => Ok(found.take(ADDRESSES_MAX).collect()),
+            Ok(Ok(found)) => {
+                let worked = *self.worked.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut found: Vec<SocketAddr> = found.collect();
+                found.sort_by_key(|address| Some(*address) != worked);
+                found.truncate(ADDRESSES_MAX);
+                Ok(found)
+            }
         }
     }
 

@@ -45,6 +45,9 @@ impl FromStr for EndpointName {
 
     fn from_str(text: &str) -> Result<EndpointName, EndpointError> {
         let wrong = || EndpointError::Host(text.into());
+        if text.contains("://") {
+            return Err(wrong());
+        }
         let (host, port) = if let Some(rest) = text.strip_prefix('[') {
             let (host, port) = rest.split_once(']').ok_or_else(wrong)?;
             host.parse::<Ipv6Addr>().map_err(|_| wrong())?;

@@ -132,6 +132,13 @@ impl Trouble {
         Some(refusal).filter(|refusal| !refusal.code.is_transient())
     }
 
+    /// The code of what stands on a connection that should work: a refusal, or a central that is not this hub's. Both
+    /// ends answer, so nobody should go and look at cables.
+    pub(crate) fn standing_code(&self) -> Option<RefusalCode> {
+        let refused = self.standing_refusal().map(|refusal| refusal.code);
+        refused.or_else(|| matches!(self, Trouble::Trust(_)).then_some(RefusalCode::Unauthenticated))
+    }
+
     /// Whether a certificate that was just renewed may be what is wrong.
     pub(crate) fn is_about_certificate(&self) -> bool {
         let codes = [RefusalCode::Unauthenticated, RefusalCode::HubMismatch, RefusalCode::Forbidden];
@@ -162,7 +169,9 @@ fn refusal_words(refusal: &Refusal) -> String {
     let advice = match refusal.code {
         RefusalCode::TokenUnknown => "get a claim token from this central",
         RefusalCode::TokenUsed | RefusalCode::TokenExpired => "get another claim token",
-        RefusalCode::HubKnown => "remove the other hub at central first, or enrol this one under a new id",
+        RefusalCode::HubKnown => {
+            "this hub was enrolled there before and has lost its key, or its folder was copied from another hub"
+        }
         RefusalCode::Version => "upgrade the older of the two programs",
         RefusalCode::Forbidden => "ask whoever runs central to let this hub in",
         RefusalCode::Unauthenticated | RefusalCode::HubMismatch => "enrol this hub again",

@@ -27,13 +27,12 @@ impl Run {
             Some(path) => format!("put one from central into {}, or run", path.display()),
             None => "get one from central and run".into(),
         };
-        let why = format!("there is no claim token: {where_to} `relais-hub enroll --token-file FILE`");
-        // A damaged certificate is told of until there is a token.
-        self.ctx.status.update(|status| {
-            if !matches!(status.state, LinkState::NotEnrolled { .. }) {
-                status.state = LinkState::NotEnrolled { why };
-            }
-        });
+        let missing = format!("there is no claim token: {where_to} `relais-hub enroll --token-file FILE`");
+        let why = match &self.damage {
+            Some(damage) => format!("{damage}; {missing}"),
+            None => missing,
+        };
+        self.ctx.status.state(LinkState::NotEnrolled { why });
     }
 
     /// Enrols with the file's token. What central refuses for good is not tried again with the same token.
@@ -61,14 +60,7 @@ impl Run {
     /// Does what a person wants.
     pub(super) async fn obey(&mut self, command: Command) -> Flow {
         let Command::Enrol { token, answer } = command;
-        let result = self.enrol(token).await;
-        if result.is_err()
-            && let Some(papers) = &self.current
-        {
-            // Everything is as it was.
-            self.ctx.status.identity(&papers.identity);
-        }
-        let (flow, words) = match result {
+        let (flow, words) = match self.enrol(token).await {
             Ok(name) => (Flow::On, Ok(name)),
             Err(Failure::Stop) => (Flow::Stop, Err("the hub is being stopped".into())),
             Err(Failure::Trouble(trouble, endpoint)) => (Flow::On, Err(format!("{endpoint}: {trouble}"))),
@@ -133,6 +125,7 @@ impl Run {
                 tracing::info!(hub = %name.hub, site = %name.site, org = %name.org, "the hub is enrolled");
                 self.ctx.status.identity(&identity);
                 self.ctx.status.count(|counters| counters.enrolments += 1);
+                self.damage = None;
                 self.current = self.papers(Ok(Some(identity)));
                 (self.next, self.core) = (None, None);
                 self.spent = Some(token);

@@ -41,7 +41,7 @@ impl Run {
                 self.wait_after(trouble, place).await
             }
             Round::Failed(trouble, place) => {
-                tracing::warn!(%trouble, endpoint = self.ctx.endpoint(place), "central cannot be reached");
+                tracing::warn!(%trouble, endpoint = self.ctx.endpoint(place), "no lasting connection to central");
                 self.wait_after(trouble, place).await
             }
         }
@@ -60,8 +60,8 @@ impl Run {
     async fn wait_after(&mut self, trouble: Trouble, place: usize) -> Flow {
         let endpoint = self.ctx.endpoint(place);
         let text = trouble.to_string();
-        if let Some(refusal) = trouble.standing_refusal() {
-            let (code, wait_ms) = (refusal.code, self.backoff.long_ms());
+        if let Some(code) = trouble.standing_code() {
+            let wait_ms = self.backoff.long_ms();
             let retry_at_ms = Some(self.ctx.clocks.now_ms() + wait_ms);
             self.ctx.status.state(LinkState::Refused { code, detail: text, endpoint, retry_at_ms });
             return self.wait_ms(wait_ms).await;

@@ -141,6 +141,23 @@ async fn a_command_enrols_anew_and_a_failed_one_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_damaged_certificate_is_told_and_replaced_by_enrolling_again() {
+    let central = Central::start().await;
+    let address = central.address.to_string();
+    let mut hub = Hub::start(std::slice::from_ref(&address), Some(central.token(1)));
+    hub.connected().await;
+    let (dir, log) = hub.stop().await;
+    std::fs::write(dir.join("north/identity.pem"), b"rubbish").unwrap();
+    std::fs::remove_file(dir.join("token")).unwrap();
+    let mut hub = Hub::start_in(dir, log, &[address]);
+    let status =
+        hub.says("identity.pem is damaged: take it away and enrol the hub again with a new token").await;
+    assert!(shown(&status).contains("there is no claim token"), "{}", shown(&status));
+    std::fs::write(hub.dir.join("token"), central.token(2).reveal()).unwrap();
+    hub.connected().await;
+}
+
+#[tokio::test]
 async fn a_certificate_that_has_ended_wants_a_new_token() {
     let central = Central::start().await;
     let mut hub = Hub::start(&[central.address.to_string()], Some(central.token(1)));
