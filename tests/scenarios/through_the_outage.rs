@@ -1,5 +1,6 @@
 //! Devices of four kinds publish while the link to central is cut, the hub is killed five times and central twice, and
-//! each starts while the other is down. Whatever the hub acknowledged must be at central once, bit for bit.
+//! each starts while the other is down. Whatever the hub acknowledged must be at central once, bit for bit. Before and
+//! after the cut the link is slow and loses datagrams.
 //!
 //! `RELAIS_CUT_SECONDS` says how long the link is cut (default 30), `RELAIS_SEED` at which moments what is killed.
 
@@ -14,6 +15,9 @@ use site_tests::{
 const RATE: u32 = 50;
 const KINDS: [PublisherKind; 4] =
     [PublisherKind::PahoV4, PublisherKind::PahoV5, PublisherKind::Rumqttc, PublisherKind::Mosquitto];
+/// The link when it is not cut: a mobile network on a fair day.
+const ONE_WAY: Duration = Duration::from_millis(25);
+const LOST_PER_MILLE: u32 = 10;
 /// What a publisher sends in every message.
 const METRICS: [&str; 2] = ["number", "check"];
 /// For the first connection, enrolment included.
@@ -36,6 +40,8 @@ impl Site {
     fn start(story: &str) -> Site {
         let central = Central::start(story);
         let proxy = UdpProxy::start(central.sync());
+        proxy.delay(ONE_WAY);
+        proxy.lose(LOST_PER_MILLE);
         let config = HubConfig::synced(proxy.address(), &central.claim_token("hall 1"));
         let hub = Hub::start_with(&format!("{story}-hub"), config);
         hub.wait_for_central(ENROL_DEADLINE);
@@ -207,4 +213,35 @@ fn a_hub_finds_a_central_that_was_killed_within_seconds() {
     site.hub.wait_until_confirmed(CONFIRM_DEADLINE);
     site.compare(publisher.device(), "number");
     report(&format!("central killed: the hub was back after {} ms", back.as_millis()));
+}
+
+/// Nobody is killed: the connection itself lives through the cut.
+#[test]
+fn a_connection_that_lives_through_a_cut_goes_on_within_seconds() {
+    let cut = cut_time().min(Duration::from_secs(20));
+    let site = Site::start("lives-through");
+    let mut publisher = Publisher::start(&site.hub, PublisherKind::PahoV5, 0, RATE);
+    publisher.wait_until_connected();
+    site.proxy.cut();
+    pause(cut);
+    site.proxy.heal();
+    let watch = Stopwatch::start();
+    let sealed = site.hub.ledger().class("telemetry").next;
+    eventually(RECONNECT_DEADLINE, "central to confirm what was held back", || {
+        let confirmed = site.hub.ledger().class("telemetry").confirmed;
+        if confirmed >= sealed {
+            Ok(())
+        } else {
+            Err(format!("{confirmed} of {sealed}, {:?}", site.hub.link()))
+        }
+    });
+    let caught_up = watch.elapsed();
+    let _connects = publisher.finish();
+    site.hub.wait_until_confirmed(CONFIRM_DEADLINE);
+    site.compare(publisher.device(), "number");
+    report(&format!(
+        "link cut {} s: caught up {} ms after it was healed",
+        cut.as_secs(),
+        caught_up.as_millis()
+    ));
 }

@@ -162,10 +162,22 @@ impl Central {
         self.place.file("central.log")
     }
 
-    /// Copies its storage as an operator would, with `cp -a`; the name of the copy is its argument for
-    /// [`restore_storage`](Self::restore_storage). Whether it runs meanwhile is up to the story.
+    /// Copies its storage as an operator would: stopped, or as a snapshot of the file system sees it while it runs. The
+    /// name of the copy is for [`restore_storage`](Self::restore_storage).
     pub fn copy_storage(&self, name: &str) {
-        copy(&self.storage_dir(), &self.place.file(name));
+        let (from, to) = (self.storage_dir(), self.place.file(name));
+        match &self.process {
+            Some(process) => process.halted(|| copy(&from, &to)),
+            None => copy(&from, &to),
+        }
+    }
+
+    /// The files of its pack objects.
+    pub fn objects(&self) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        files_below(&self.storage_dir().join("objects"), &mut found);
+        found.sort();
+        found
     }
 
     /// Puts a copy in the place of the storage.
@@ -289,6 +301,17 @@ fn find_admin_token(log: &str) -> Option<String> {
     let token: String = log[from..].chars().take_while(|c| !c.is_whitespace()).collect();
     // The line may be written half.
     token.parse::<AdminToken>().is_ok().then_some(token)
+}
+
+fn files_below(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("a folder can be listed") {
+        let path = entry.expect("an entry can be read").path();
+        if path.is_dir() {
+            files_below(&path, found);
+        } else {
+            found.push(path);
+        }
+    }
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -79,11 +79,22 @@ impl Process {
         self.child.wait().expect("a child can be waited for");
     }
 
+    /// Halts it in the middle of whatever it does (SIGSTOP), for as long as `meanwhile` takes.
+    pub fn halted(&self, meanwhile: impl FnOnce()) {
+        self.signal(Signal::STOP);
+        meanwhile();
+        self.signal(Signal::CONT);
+    }
+
     /// Asks it to stop (SIGTERM) without waiting.
     pub fn ask_to_stop(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    fn signal(&self, signal: Signal) {
         let id = i32::try_from(self.child.id()).expect("process ids are positive");
         let pid = Pid::from_raw(id).expect("process ids are positive");
-        kill_process(pid, Signal::TERM).unwrap_or_else(|e| panic!("cannot signal {}: {e}", self.name));
+        kill_process(pid, signal).unwrap_or_else(|e| panic!("cannot signal {}: {e}", self.name));
     }
 
     /// Asks it to stop and waits for its end.
