@@ -21,7 +21,7 @@ async fn without_an_address_the_link_is_off() {
     assert_eq!(hub.status.borrow().state, LinkState::Off);
     let central = Central::start().await;
     let refused = hub.link.enrol(central.token(1)).await.unwrap_err();
-    assert_eq!(refused, "the link to central is off: configure its address first");
+    assert_eq!(refused, "north.central names no central: write its address there and restart the hub");
 }
 
 #[tokio::test]
