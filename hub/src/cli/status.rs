@@ -121,7 +121,8 @@ fn link(link: &LinkView) -> String {
 fn central_state(status: &Status) -> &'static str {
     let central = &status.central;
     match (status.link.state.as_str(), central.unconfirmed.saturating_sub(central.unsealed)) {
-        ("off", _) => "\u{25cb} none",
+        ("off" | "not-enrolled", _) => "\u{25cb} none",
+        _ if status.link.org.is_none() => "\u{25cb} none",
         _ if status.link.parked > 0 || status.link.overtaken.is_some() => "\u{25b2} Fault",
         (_, 0) => "\u{25cf} Pass",
         _ => "\u{25d0} behind",
@@ -207,7 +208,7 @@ mod tests {
             },
             "link": {
                 "state": "connected", "says": "connected to central.example:7443",
-                "central": "central.example:7443", "connected_s": 200, "round_trip_ms": 42, "parked": 0
+                "central": "central.example:7443", "connected_s": 200, "round_trip_ms": 42, "parked": 0, "org": "org_01"
             },
             "central": { "confirmed": 1_200, "unconfirmed": 50, "unsealed": 10 },
             "ledger": []

@@ -62,6 +62,12 @@ pub enum StartError {
         /// The folder.
         dir: PathBuf,
     },
+    /// Central's folder.
+    #[error("storage.dir {} holds central's data: give the hub a folder of its own", dir.display())]
+    ForeignDir {
+        /// The folder.
+        dir: PathBuf,
+    },
     /// The log does not open.
     #[error("the telemetry log in {} does not open: {source}", dir.display())]
     Log {
@@ -243,6 +249,9 @@ async fn open_log(storage: &StorageConfig, clock: Clock) -> Result<(LogHandle, R
     let config = LogConfig { quota_bytes, seal_after: storage.seal_after, ..LogConfig::default() };
     let dir = storage.dir.clone();
     let opening = tokio::task::spawn_blocking(move || {
+        if dir.join("central.db").exists() {
+            return Err(StartError::ForeignDir { dir });
+        }
         make_dir(&dir)?;
         let now = Arc::new(move || clock.now());
         hub_store::open(&dir, config, &context, now).map_err(|source| open_failed(dir, source))

@@ -226,7 +226,7 @@ fn outage(link: &LinkView, central: &CentralStatus) -> String {
     match link.state.as_str() {
         "off" | "connected" => String::new(),
         "not-enrolled" => format!(" Not enrolled at central yet{waiting}."),
-        "refused" => format!(" Central refuses this hub{waiting}."),
+        "refused" => format!(" Central and this hub do not accept each other{waiting}."),
         _ => format!(" Central is out of reach{waiting}."),
     }
 }
@@ -341,7 +341,10 @@ mod tests {
         assert_eq!(said("connected", 5), "");
         assert_eq!(said("connecting", 0), " Central is out of reach.");
         assert_eq!(said("connecting", 1), " Central is out of reach; 1 record waits here.");
-        assert_eq!(said("refused", 12_345), " Central refuses this hub; 12,345 records wait here.");
+        assert_eq!(
+            said("refused", 12_345),
+            " Central and this hub do not accept each other; 12,345 records wait here."
+        );
         assert_eq!(said("not-enrolled", 2), " Not enrolled at central yet; 2 records wait here.");
     }
 

@@ -137,8 +137,8 @@ fn lists_are_tables_lines_and_json() {
     };
     check(
         "hub list",
-        "hub    site    state   seen                      program           certificate until\n\
-         hub_1  Hall 3  active  2026-11-22T05:00:00.000Z  relais-hub 0.0.1  2027-02-20T04:00:00.000Z\n",
+        "hub    site    state   connected  seen                      program           certificate until\n\
+         hub_1  Hall 3  active  -          2026-11-22T05:00:00.000Z  relais-hub 0.0.1  2027-02-20T04:00:00.000Z\n",
     );
     check("device list -o name", "dev_1\ndev_2\n");
     check("device list --limit 1 -o name", "dev_1\n");

@@ -134,6 +134,8 @@ pub struct CentralSync {
     storing: [u64; 7],
     placed: [u64; 7],
     granted: [u64; 7],
+    /// Something was refused since credit was last given.
+    refused: bool,
     outputs: VecDeque<CentralOutput>,
 }
 
@@ -148,6 +150,7 @@ impl CentralSync {
             storing: [0; 7],
             placed: [0; 7],
             granted: [0; 7],
+            refused: false,
             outputs: VecDeque::new(),
         }
     }
@@ -215,8 +218,8 @@ impl CentralSync {
         if hello.term_seen > self.config.term {
             let (term, seen) = (self.config.term, hello.term_seen);
             let detail = format!(
-                "central's term is {term}, and the hub has seen {seen} elsewhere: this is an older copy of central's \
-                 data. If it is meant to take over, start it with --restored"
+                "central's term is {term}, and the hub has seen {seen}: another central has taken over from this one. \
+                 Stop this one; or, if it is meant to take over, start it with --restored"
             );
             return self.close(RefusalCode::TermTooLow, detail);
         }
@@ -271,10 +274,12 @@ impl CentralSync {
             let detail = format!("epoch {epoch} class {class} was not in the Hello", class = class.name());
             return self.close(RefusalCode::Unexpected, detail);
         };
+        let bytes = item_bytes(&arrival.content, arrival.zero_gaps.len());
         if state.storing.contains_key(&range) {
+            // Sent again meanwhile: the sender has counted it, so it is counted here too.
+            self.placed[lane.class.index()] += bytes;
             return;
         }
-        let bytes = item_bytes(&arrival.content, arrival.zero_gaps.len());
         let storing = &mut self.storing[lane.class.index()];
         // Twice the window: what was sent again may be on its way with what it stands for.
         if *storing + bytes > 2 * window(lane.class) {
@@ -300,6 +305,8 @@ impl CentralSync {
                 state.unacknowledged.insert(range);
             }
             Placed::Refused(code, detail) => {
+                // What was refused takes no room any more: without new credit the lane would stand still.
+                self.refused = true;
                 let refusal = Refusal::of_item(code, detail, RefusedItem { lane, range });
                 self.outputs.push_back(CentralOutput::Send(Message::Refusal(refusal)));
             }
@@ -341,6 +348,9 @@ impl CentralSync {
             classes.push(lane.class);
             let ack = Message::Ack(Ack { lane: *lane, upto, ranges });
             self.outputs.push_back(CentralOutput::Send(ack));
+        }
+        if std::mem::take(&mut self.refused) {
+            classes = Class::ALL.to_vec();
         }
         classes.into_iter().for_each(|class| self.grant(class));
     }

@@ -335,8 +335,8 @@ impl HubSync {
         if resume.term < self.term_seen {
             let (term, seen) = (resume.term, self.term_seen);
             let detail = format!(
-                "central's term is {term} and this hub has seen {seen}: it is an older copy. If it is meant to take \
-                 over, start it with --restored"
+                "central's term is {term} and this hub has seen {seen}: another central has taken over from that one. If it \
+                 is meant to take over again, start it with --restored"
             );
             return self.disconnect(RefusalCode::TermTooLow, detail);
         }

@@ -94,6 +94,10 @@ pub struct Started {
 /// Starts everything. When it fails, the database is closed, and the rest ends with the runtime.
 pub async fn start(config: Config, is_restored: bool) -> Result<Started, StartError> {
     let clock = Clock::new();
+    if is_restored {
+        // A mistyped folder must not become another central that no hub knows.
+        Storage::must_exist(&config.storage.dir)?;
+    }
     let lock = FolderLock::take(&config.storage.dir)?;
     let (storage, is_new) = Storage::create(&config.storage.dir, &config.org.name, clock.utc()).await?;
     let started = wire(config, clock, storage.clone(), lock, Origin { is_new, is_restored }).await;
@@ -120,7 +124,6 @@ async fn wire(
     let term = term(&storage, &origin, clock.utc()).await?;
     let counts = Arc::new(Counts::default());
     repair(&storage, &counts, clock.utc()).await?;
-    let new_admin_token = first_admin_token(&storage, &authority, clock.utc()).await?;
 
     let time = TimeSource::new(move || clock.utc()).never_before(EARLIEST_PLAUSIBLE);
     let certificate = ServerCertificate::issue(&authority, config.api.hosts.clone(), time.now())?;
@@ -130,6 +133,9 @@ async fn wire(
     let hubs = Listener::bind(config.sync.listen, sync_tls, &authority)?;
     let sync_address =
         hubs.address().map_err(|source| ListenError::Socket { address: config.sync.listen, source })?;
+
+    // Last, so that a start that fails does not leave a token behind that nobody has seen.
+    let new_admin_token = first_admin_token(&storage, &authority, clock.utc()).await?;
 
     // From here on nothing fails: the end of a task would be told as a fault.
     let (supervisor, ended) = Supervisor::new(tokio::runtime::Handle::current());

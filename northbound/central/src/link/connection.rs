@@ -12,7 +12,7 @@ use rustls_pki_types::CertificateDer;
 use super::listener::{Handshake, close_code};
 use super::reader::Reader;
 use super::refusals::Refused;
-use super::{Surroundings, enrol, session};
+use super::{Surroundings, enrol, session, transport};
 use crate::storage::Admission;
 
 /// A handshake takes two round trips; the slowest links take seconds.
@@ -38,10 +38,10 @@ pub(super) async fn serve(incoming: Incoming, place: Handshake, around: Surround
             return tracing::debug!(%address, "a handshake took too long");
         }
     };
-    drop(place);
+    // The place is kept until it is known who this is: strangers are few at a time.
     let ended = match protocol(&connection).as_deref() {
         Some(ALPN_ENROL) => enrolment(&around, &connection, address).await,
-        Some(ALPN_SYNC) => sync(&around, &connection, address).await,
+        Some(ALPN_SYNC) => sync(&around, &connection, place, address).await,
         _ => Err(Told::new(
             "",
             "hub.connect",
@@ -208,7 +208,12 @@ pub(super) async fn answer_enrolment(
     }
 }
 
-async fn sync(around: &Surroundings, connection: &Connection, address: SocketAddr) -> Result<(), Told> {
+async fn sync(
+    around: &Surroundings,
+    connection: &Connection,
+    place: Handshake,
+    address: SocketAddr,
+) -> Result<(), Told> {
     let certificate = certificate(connection);
     let unauthenticated =
         |detail: String| Told::new("", "hub.connect", Refusal::ending(RefusalCode::Unauthenticated, detail));
@@ -227,6 +232,8 @@ async fn sync(around: &Surroundings, connection: &Connection, address: SocketAdd
         Ok(Err(refusal)) => return Err(told(Refusal::ending(refusal.code, refusal.detail))),
         Err(error) => return Err(told(enrol::storage_failed(&error))),
     }
+    drop(place);
+    transport::admit(connection);
     session::run(around, connection, name, address).await
 }
 

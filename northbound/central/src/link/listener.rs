@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use hub_chassis::supervisor::{Rule, stopped};
 use northbound_trust::Authority;
@@ -21,8 +22,18 @@ const BUSY_HANDSHAKES: usize = 64;
 /// Handshakes of one address at once: a site behind one address, coming back with all its hubs.
 const HANDSHAKES_PER_ADDRESS: usize = 64;
 
+/// Peers at once of whom it is not known yet who they are, handshakes and enrolments: with a window of 128 KiB each,
+/// 128 MiB.
+const HANDSHAKES_MAX: usize = 1_024;
+
 /// Connections at once: the fleet one node is made for, and as many again while they come back over another way.
 const CONNECTIONS_MAX: usize = 20_000;
+
+/// How long sessions may take for their last words when central stops.
+const LAST_WORDS_MAX: Duration = Duration::from_secs(3);
+
+/// And what is left of them to be closed.
+const CLOSING_MAX: Duration = Duration::from_secs(1);
 
 /// The socket for hubs.
 #[derive(Debug)]
@@ -72,6 +83,9 @@ impl Handshakes {
 
     fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Handshake> {
         let mut all = self.lock();
+        if all.values().sum::<usize>() >= HANDSHAKES_MAX {
+            return None;
+        }
         let count = all.entry(address).or_default();
         if *count >= HANDSHAKES_PER_ADDRESS {
             return None;
@@ -126,7 +140,13 @@ impl Listener {
             self.take(incoming, &handshakes, &around);
         }
         self.endpoint.set_server_config(None);
-        self.endpoint.wait_idle().await;
+        if tokio::time::timeout(LAST_WORDS_MAX, self.endpoint.wait_idle()).await.is_err() {
+            // Handshakes under way, and peers that do not answer any more.
+            self.endpoint.close(close_code(RefusalCode::Stopping), b"central stops");
+            if tokio::time::timeout(CLOSING_MAX, self.endpoint.wait_idle()).await.is_err() {
+                tracing::debug!("connections are left to their own timeouts");
+            }
+        }
     }
 
     fn take(&self, incoming: Incoming, handshakes: &Arc<Handshakes>, around: &Surroundings) {

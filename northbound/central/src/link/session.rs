@@ -31,6 +31,9 @@ const HELLO_MAX: Duration = Duration::from_secs(30);
 /// A hub that does not read what it is told for this long is gone.
 const WRITE_MAX: Duration = Duration::from_secs(60);
 
+/// Rewinds written to log and audit per session: seven classes of two epochs. A hub that says more is not believed.
+const REWINDS_TOLD_MAX: u32 = 14;
+
 /// Streams that may wait for their head.
 const STREAMS_MAX: usize = 32;
 
@@ -65,6 +68,8 @@ struct Session<'a> {
     replaced: watch::Receiver<bool>,
     stop: watch::Receiver<bool>,
     streams: usize,
+    /// Lanes told to be older than the hub remembers.
+    rewinds: u32,
 }
 
 /// Runs a session to its end. The error is a refusal that the peer is to be told.
@@ -100,6 +105,7 @@ pub(super) async fn run(
         replaced: place.replaced.clone(),
         stop: around.supervisor.stop_signal(),
         streams: 0,
+        rewinds: 0,
     };
     tracing::info!(hub = %name.hub, %address, "a hub has connected");
     session.read(receive, Some(StreamKind::Control));
@@ -272,8 +278,12 @@ impl Session<'_> {
     }
 
     /// This folder lacks what the hub was told it has: it is an older copy, and is filled up again.
-    async fn rewound(&self, lane: Lane, confirmed_upto: u64, have_upto: u64) {
+    async fn rewound(&mut self, lane: Lane, confirmed_upto: u64, have_upto: u64) {
         self.around.counts.link_rewound.add(1);
+        self.rewinds += 1;
+        if self.rewinds > REWINDS_TOLD_MAX {
+            return;
+        }
         let class = lane.class.name();
         let detail = format!(
             "epoch {} class {class}: the hub was told that everything below {confirmed_upto} is here, and only what \

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use northbound_trust::Authority;
 use quinn::crypto::rustls::{NoInitialCipherSuite, QuicServerConfig};
-use quinn::{EndpointConfig, IdleTimeout, ServerConfig, TransportConfig, VarInt};
+use quinn::{Connection, EndpointConfig, IdleTimeout, ServerConfig, TransportConfig, VarInt};
 use quinn_proto::HashedConnectionIdGenerator;
 use ring::hmac;
 
@@ -33,15 +33,26 @@ const INCOMING_MAX: usize = 1_024;
 /// Bytes of all these before they are accepted.
 const INCOMING_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
+/// What a peer may send before it is known who it is: a request for a certificate, or a Hello.
+const STRANGER_WINDOW: VarInt = VarInt::from_u32(128 * 1024);
+const STRANGER_STREAMS: VarInt = VarInt::from_u32(1);
+
+/// Gives a hub that was admitted what it needs.
+pub(super) fn admit(connection: &Connection) {
+    connection.set_receive_window(CONNECTION_WINDOW);
+    connection.set_max_concurrent_bi_streams(BIDI_STREAMS);
+    connection.set_max_concurrent_uni_streams(UNI_STREAMS);
+}
+
 pub(super) fn server_config(tls: Arc<rustls::ServerConfig>) -> Result<ServerConfig, NoInitialCipherSuite> {
     let mut transport = TransportConfig::default();
     transport
         .max_idle_timeout(Some(IdleTimeout::from(IDLE_TIMEOUT)))
         .stream_receive_window(STREAM_WINDOW)
-        .receive_window(CONNECTION_WINDOW)
+        .receive_window(STRANGER_WINDOW)
         .send_window(SEND_WINDOW)
-        .max_concurrent_bidi_streams(BIDI_STREAMS)
-        .max_concurrent_uni_streams(UNI_STREAMS)
+        .max_concurrent_bidi_streams(STRANGER_STREAMS)
+        .max_concurrent_uni_streams(VarInt::from_u32(0))
         .datagram_receive_buffer_size(None)
         .keep_alive_interval(None);
     let mut config = ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(tls)?));

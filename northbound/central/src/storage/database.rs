@@ -106,12 +106,15 @@ impl Storage {
         Ok((Storage::new(dir, org, writer, readers)?, found.is_none()))
     }
 
+    /// Whether a central ever ran with `dir`; an error when not.
+    pub fn must_exist(dir: &Path) -> Result<(), StorageError> {
+        if folder::database(dir).exists() { Ok(()) } else { Err(StorageError::Empty { dir: dir.to_owned() }) }
+    }
+
     /// Opens the storage that is in `dir`, beside whoever else has it open.
     pub async fn open(dir: &Path, now: UtcMs) -> Result<Storage, StorageError> {
+        Storage::must_exist(dir)?;
         let empty = || StorageError::Empty { dir: dir.to_owned() };
-        if !folder::database(dir).exists() {
-            return Err(empty());
-        }
         let (writer, readers) = connect(dir).await?;
         schema::migrate(&writer, now).await?;
         let mut conn = readers.acquire().await?;

@@ -42,6 +42,12 @@ pub enum StorageError {
         /// The folder.
         dir: PathBuf,
     },
+    /// A hub's folder.
+    #[error("storage.dir {} holds a hub's log: give central a folder of its own", dir.display())]
+    Foreign {
+        /// The folder.
+        dir: PathBuf,
+    },
     /// Central never ran with the folder.
     #[error(
         "storage.dir {} holds nothing of central yet: start `relais-central run` once, or name the right --config",

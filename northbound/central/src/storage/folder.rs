@@ -47,6 +47,9 @@ pub struct FolderLock {
 impl FolderLock {
     /// Takes the lock, making the folder where it is missing.
     pub fn take(dir: &Path) -> Result<FolderLock, StorageError> {
+        if dir.join("telemetry.redb").exists() {
+            return Err(StorageError::Foreign { dir: dir.to_owned() });
+        }
         make(dir)?;
         let path = dir.join("lock");
         let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);

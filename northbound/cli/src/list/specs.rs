@@ -42,6 +42,7 @@ pub(super) static HUBS: List = List {
         text("hub", "id"),
         text("site", "site"),
         text("state", "state"),
+        text("connected", "connected"),
         text("seen", "seen_time"),
         text("program", "program"),
         text("certificate until", "certificate_end_time"),

@@ -82,6 +82,11 @@ impl LaneState {
         }
         self.resumed = true;
         self.overtaken = wanted.have_upto > self.next;
+        if self.overtaken {
+            // Central's numbers are those of another log with this name: what it has of them says nothing of what is
+            // here, so nothing here counts as confirmed, and nothing is sent that would pass for known.
+            return std::mem::take(&mut self.confirmed);
+        }
         self.more_holes = wanted.more_holes;
         if !same_terms || anew && now_ms.saturating_sub(self.parked_at_ms) >= PARKED_MS {
             self.parked = RangeSet::new();
@@ -172,6 +177,9 @@ impl LaneState {
 
     /// Central has these numbers. Returns those that are news.
     pub(super) fn handle_ack(&mut self, upto: u64, ranges: &[SeqRange]) -> RangeSet {
+        if self.overtaken {
+            return RangeSet::new();
+        }
         let mut acknowledged = RangeSet::from_range(SeqRange::new(0, upto));
         ranges.iter().for_each(|range| acknowledged.insert(*range));
         // Nobody can have what was never given out.
