@@ -13,6 +13,7 @@ use northbound_wire::{
     RefusalCode, RefusedItem, Resume, StreamHead, StreamKind, Versions, WantedLane, ZeroGap, decode, encode,
 };
 
+#[expect(clippy::too_many_lines, reason = "a list, one entry per message")]
 fn messages() -> Vec<(&'static str, Message)> {
     let lane = Lane { epoch: LogEpoch(0x0123_4567_89ab_cdef), class: Class::Telemetry };
     let boot = BootId::from_bytes([7; 16]);
