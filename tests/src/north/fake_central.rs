@@ -12,7 +12,7 @@ use northbound_wire::{
 };
 use quinn::crypto::rustls::{HandshakeData, QuicServerConfig};
 use quinn::{Connection, Endpoint, Incoming, ServerConfig};
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::time::timeout;
 
 use super::fake_hub::runtime;
@@ -116,10 +116,13 @@ impl Shared {
 
 async fn serve(endpoint: Endpoint, shared: Arc<Shared>) {
     while let Some(incoming) = endpoint.accept().await {
-        // One hub at a time is enough for a story.
-        if let Ok(Err(error)) = timeout(HUB_MAX, talk(incoming, &shared)).await {
-            eprintln!("fake central: {error}");
-        }
+        let shared = Arc::clone(&shared);
+        // Ends with the runtime at the latest.
+        drop(Handle::current().spawn(async move {
+            if let Ok(Err(error)) = timeout(HUB_MAX, talk(incoming, &shared)).await {
+                eprintln!("fake central: {error}");
+            }
+        }));
     }
 }
 

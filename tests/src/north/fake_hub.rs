@@ -111,11 +111,14 @@ impl FakeHub {
         bytes.extend(encode(&Message::EnrolRequest(request.clone())));
         let mut stream = link.open();
         stream.send(&bytes);
-        let goodbye = link.end(stream);
-        match goodbye.said.first() {
-            Some(Message::EnrolAnswer(answer)) => Ok(answer.clone()),
-            _ => Err(goodbye),
+        let said = stream.read();
+        // Whoever has an answer leaves; central waits for that.
+        if let Some(Message::EnrolAnswer(answer)) = said {
+            return Ok(answer);
         }
+        let mut goodbye = link.end(stream);
+        goodbye.said.splice(0..0, said);
+        Err(goodbye)
     }
 
     /// Connects to sync.
