@@ -65,7 +65,7 @@ soak sync "hub, link and central on a virtual clock, $sync_seeds seeds" sync_run
 soak fuzz "$fuzz_seconds s of mutations per target" \
     "$target/debug/fuzz" all --seed "$seed" --seconds "$fuzz_seconds"
 grep -hE "^Tally|^power cut at" "$target"/soak-logs/*-crashes.log >>"$RELAIS_TEST_REPORTS" 2>/dev/null || true
-grep -hE "^[0-9]+ seeds:" "$target"/soak-logs/*-sync.log >>"$RELAIS_TEST_REPORTS" 2>/dev/null || true
+grep -ohE "[0-9]+ seeds: .*" "$target"/soak-logs/*-sync.log >>"$RELAIS_TEST_REPORTS" 2>/dev/null || true
 grep -h "no failure" "$target"/soak-logs/*-fuzz.log >>"$RELAIS_TEST_REPORTS" 2>/dev/null || true
 write_summary
 echo
