@@ -50,7 +50,7 @@ pub(super) struct RunArgs {
     /// Configuration file [default: /etc/relais/central.toml where it exists, else built-in defaults]
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
-    /// The storage folder was restored from a copy: raise the term, so that hubs send again what it lacks
+    /// The storage folder was restored from a copy: raise the term, so that hubs refuse a newer central that still runs
     #[arg(long)]
     pub(super) restored: bool,
     /// Least severe log level that is printed [default: info, or RELAIS_LOG]
