@@ -209,7 +209,8 @@ impl<'a> Session<'a> {
         };
         let held = session.log.held().await.map_err(|error| Trouble::Local(error.to_string()))?;
         session.hold(held);
-        session.core.handle_connected(session.now_ms());
+        let utc = session.ctx.clocks.utc.now();
+        session.core.handle_connected(session.now_ms(), utc);
         Ok(session)
     }
 

@@ -4,11 +4,11 @@ mod lane;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use hub_model::{BootId, Class, HubId, RangeSet, SeqRange};
+use hub_model::{BootId, Class, HubId, RangeSet, SeqRange, UtcMs};
 use northbound_wire::limits::{FIRST_CREDIT_BYTES, LANES_MAX};
 use northbound_wire::{
-    Block, GapNotice, HeldLane, Hello, Lane, Message, Refusal, RefusalCode, Resume, StreamKind, Versions,
-    ZeroGap,
+    Ack, Block, GapNotice, HeldLane, Hello, Lane, Message, Refusal, RefusalCode, Resume, StreamKind,
+    Versions, ZeroGap,
 };
 
 use crate::central::Content;
@@ -31,6 +31,11 @@ const ACK_TIMEOUT_MS: u64 = 300_000;
 
 /// Wait after central had no room, or the log no answer.
 const PAUSE_MS: u64 = 5_000;
+
+/// How far central's term, a count of seconds since 1970 once it was raised, may be ahead of the hub's clock. Central's
+/// certificates begin a day before they are issued, so a hub whose clock is further behind does not get here; and a term
+/// that no clock gives would lock out every central after the one that said it.
+const TERM_AHEAD_MAX_MS: u64 = 2 * 24 * 3_600_000;
 
 /// An item's frame beside the bytes of its block: lane, range and lengths. Both ends count with this.
 const ITEM_OVERHEAD_BYTES: u64 = 64;
@@ -189,6 +194,8 @@ pub struct HubSync {
     term_seen: u64,
     /// Term and version of the last Resume: what was refused under others is tried again.
     terms: Option<(u64, u32)>,
+    /// The highest term that is believed.
+    term_max: u64,
     held: BTreeMap<Lane, Held>,
     lanes: BTreeMap<Lane, LaneState>,
     /// Bytes that may have been sent, and bytes that were, per class.
@@ -197,6 +204,8 @@ pub struct HubSync {
     last_ack_ms: u64,
     /// When what is in flight was last looked through.
     checked_ms: u64,
+    /// Since when central has acknowledged nothing, after what was sent was given up once.
+    unanswered_since_ms: Option<u64>,
     outputs: VecDeque<HubOutput>,
 }
 
@@ -209,12 +218,14 @@ impl HubSync {
             greeted_before: false,
             term_seen,
             terms: None,
+            term_max: 0,
             held: BTreeMap::new(),
             lanes: BTreeMap::new(),
             credit: [FIRST_CREDIT_BYTES; 7],
             sent: [0; 7],
             last_ack_ms: 0,
             checked_ms: 0,
+            unanswered_since_ms: None,
             outputs: VecDeque::new(),
         }
     }
@@ -241,9 +252,11 @@ impl HubSync {
         }
     }
 
-    /// A connection stands, and its control stream is open.
-    pub fn handle_connected(&mut self, now_ms: u64) {
+    /// A connection stands, and its control stream is open. `utc` bounds the term that is believed.
+    pub fn handle_connected(&mut self, now_ms: u64, utc: UtcMs) {
         self.handle_disconnected(now_ms);
+        let utc_ms = u64::try_from(utc.0).unwrap_or(0);
+        self.term_max = utc_ms.saturating_add(TERM_AHEAD_MAX_MS) / 1_000;
         self.greet(now_ms);
     }
 
@@ -254,6 +267,7 @@ impl HubSync {
         self.credit = [FIRST_CREDIT_BYTES; 7];
         self.sent = [0; 7];
         self.last_ack_ms = now_ms;
+        self.unanswered_since_ms = None;
         self.lanes.values_mut().for_each(LaneState::forget_connection);
         // What was confirmed stays worth remembering; nothing else is.
         self.outputs.retain(|output| {
@@ -294,15 +308,7 @@ impl HubSync {
     pub fn handle_message(&mut self, message: Message, now_ms: u64) {
         match message {
             Message::Resume(resume) => self.handle_resume(&resume, now_ms),
-            Message::Ack(ack) => {
-                self.last_ack_ms = now_ms;
-                if let Some(lane) = self.lanes.get_mut(&ack.lane) {
-                    let ranges = lane.handle_ack(ack.upto, &ack.ranges);
-                    if !ranges.is_empty() {
-                        self.outputs.push_back(HubOutput::Confirm { lane: ack.lane, ranges });
-                    }
-                }
-            }
+            Message::Ack(ack) => self.handle_ack(&ack, now_ms),
             Message::Credit(credit) => {
                 let known = &mut self.credit[credit.class.index()];
                 *known = (*known).max(credit.bytes_total);
@@ -340,6 +346,15 @@ impl HubSync {
             );
             return self.disconnect(RefusalCode::TermTooLow, detail);
         }
+        if resume.term > self.term_seen.max(self.term_max) {
+            let (term, max) = (resume.term, self.term_max);
+            let detail = format!(
+                "central says term {term}, which is a time in the future (at most {max} is believed now), and a hub that \
+                 believes it would refuse every other central: check the clocks here and at central, and restore central \
+                 once more with --restored when its clock is right"
+            );
+            return self.disconnect(RefusalCode::Malformed, detail);
+        }
         if resume.term > self.term_seen {
             self.term_seen = resume.term;
             self.outputs.push_back(HubOutput::Term(resume.term));
@@ -361,9 +376,28 @@ impl HubSync {
                 self.outputs.push_back(HubOutput::Confirm { lane: wanted.lane, ranges: confirmed });
             }
         }
+        self.lanes.values_mut().for_each(LaneState::handle_resumed);
         self.state = State::Syncing;
         (self.last_ack_ms, self.checked_ms) = (now_ms, now_ms);
         self.greet_new_lanes(now_ms);
+    }
+
+    fn handle_ack(&mut self, ack: &Ack, now_ms: u64) {
+        let Some(lane) = self.lanes.get_mut(&ack.lane) else { return };
+        let flying = lane.flights();
+        let ranges = lane.handle_ack(ack.upto, &ack.ranges);
+        if lane.flights() < flying || !ranges.is_empty() {
+            self.note_answer(now_ms);
+        }
+        if !ranges.is_empty() {
+            self.outputs.push_back(HubOutput::Confirm { lane: ack.lane, ranges });
+        }
+    }
+
+    /// Central has said something of what was sent.
+    const fn note_answer(&mut self, now_ms: u64) {
+        self.last_ack_ms = now_ms;
+        self.unanswered_since_ms = None;
     }
 
     fn handle_refusal(&mut self, refusal: Refusal, now_ms: u64) {
@@ -373,7 +407,10 @@ impl HubSync {
             return;
         };
         let Some(lane) = self.lanes.get_mut(&item.lane) else { return };
-        lane.land(item.range);
+        if !lane.land(item.range) {
+            // Nothing of the kind is under way on this connection.
+            return;
+        }
         if refusal.code.is_transient() {
             lane.lack(item.range);
             lane.paused_until_ms = Some(now_ms + PAUSE_MS);
@@ -381,6 +418,7 @@ impl HubSync {
             lane.park(item.range, now_ms);
             self.outputs.push_back(HubOutput::Recheck { lane: item.lane, range: item.range });
         }
+        self.note_answer(now_ms);
     }
 
     /// What the log has for `wanted`, in the order of the numbers. Nothing means that it has no answer now.
@@ -414,7 +452,7 @@ impl HubSync {
         for lane in order {
             let index = lane.class.index();
             let Some(state) = self.lanes.get_mut(&lane) else { continue };
-            while let Some(bytes) = state.ready_bytes() {
+            while let Some(bytes) = state.ready_bytes().filter(|_| state.may_fly()) {
                 if self.sent[index] + bytes > self.credit[index] {
                     break;
                 }
@@ -431,10 +469,10 @@ impl HubSync {
                 state.fetching = Some(wanted);
                 self.outputs.push_back(HubOutput::Fetch { lane, wanted, bytes_max: FETCH_BYTES_MAX });
             }
-            ask_again |= state.more_holes && state.holes_are_filled();
+            ask_again |= state.is_to_ask(now_ms);
         }
         if ask_again {
-            self.lanes.values_mut().for_each(|lane| lane.more_holes = false);
+            self.lanes.values_mut().for_each(LaneState::forget_question);
             self.greet(now_ms);
         }
     }
@@ -452,7 +490,9 @@ impl HubSync {
             State::Syncing => {
                 let flying = self.lanes.values().any(LaneState::is_flying);
                 let check = flying.then_some(self.checked_ms + ACK_TIMEOUT_MS / 4);
-                self.lanes.values().filter_map(|lane| lane.paused_until_ms).chain(check).min()
+                let silence = self.unanswered_since_ms.map(|since| since + ACK_TIMEOUT_MS);
+                let waits = self.lanes.values().flat_map(|lane| [lane.paused_until_ms, lane.ask_at_ms]);
+                waits.flatten().chain(check).chain(silence).min()
             }
         }
     }
@@ -467,19 +507,29 @@ impl HubSync {
             }
             State::Greeting { .. } => {}
             State::Syncing => {
+                if self
+                    .unanswered_since_ms
+                    .is_some_and(|since| now_ms.saturating_sub(since) >= ACK_TIMEOUT_MS)
+                {
+                    let minutes = 2 * ACK_TIMEOUT_MS / 60_000;
+                    let detail = format!(
+                        "central has acknowledged nothing of what was sent for {minutes} minutes: look at its log"
+                    );
+                    return self.disconnect(RefusalCode::Other, detail);
+                }
                 let silent = now_ms.saturating_sub(self.last_ack_ms) >= ACK_TIMEOUT_MS;
                 for (lane, state) in &mut self.lanes {
                     if state.paused_until_ms.is_some_and(|until| until <= now_ms) {
                         state.paused_until_ms = None;
                     }
                     let given_back = state.expire(now_ms, ACK_TIMEOUT_MS, silent);
+                    if silent && given_back > 0 {
+                        self.unanswered_since_ms.get_or_insert(now_ms);
+                    }
                     let sent = &mut self.sent[lane.class.index()];
                     *sent = sent.saturating_sub(given_back);
                 }
                 self.checked_ms = now_ms;
-                if silent {
-                    self.last_ack_ms = now_ms;
-                }
             }
         }
         self.advance(now_ms);

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use hub_model::{BootId, Class, HubId, LogEpoch, RangeSet, SeqRange};
+use hub_model::{BootId, Class, HubId, LogEpoch, RangeSet, SeqRange, UtcMs};
 use northbound_sync::{
     Arrival, CentralConfig, CentralOutput, CentralSync, Content, Held, HubConfig, HubOutput, HubSync, Item,
     Placed, Recheck,
@@ -13,6 +13,8 @@ use northbound_wire::{
 };
 
 const HUB: HubId = HubId::from_bytes([1; 16]);
+/// 2026-12-01.
+const NOW: UtcMs = UtcMs(1_796_083_200_000);
 const LANE: Lane = Lane { epoch: LogEpoch(5), class: Class::Telemetry };
 
 fn hub(term_seen: u64, next: u64) -> HubSync {
@@ -24,7 +26,7 @@ fn hub(term_seen: u64, next: u64) -> HubSync {
     };
     let mut hub = HubSync::new(config, term_seen);
     hub.handle_held(vec![Held { lane: LANE, first: 0, next, confirmed: RangeSet::new() }], 0);
-    hub.handle_connected(0);
+    hub.handle_connected(0, NOW);
     hub
 }
 
@@ -243,11 +245,11 @@ fn a_refused_block_is_looked_at_again_parked_and_tried_under_a_new_term() {
     assert_eq!(outputs(&mut hub), [HubOutput::Recheck { lane: LANE, range: SeqRange::new(0, 10) }]);
     hub.handle_rechecked(LANE, SeqRange::new(0, 10), Recheck::Good, 4);
     assert_eq!(hub.progress()[0].parked, 10);
-    hub.handle_connected(5);
+    hub.handle_connected(5, NOW);
     outputs(&mut hub);
     hub.handle_message(resume(1, 1, 0), 6);
     assert!(outputs(&mut hub).is_empty(), "the same central would refuse it again");
-    hub.handle_connected(7);
+    hub.handle_connected(7, NOW);
     outputs(&mut hub);
     hub.handle_message(resume(2, 1, 0), 8);
     let said = outputs(&mut hub);
@@ -307,4 +309,157 @@ fn nobody_can_acknowledge_what_was_never_given_out() {
     outputs(&mut hub);
     hub.handle_message(Message::Ack(Ack { lane: LANE, upto: u64::MAX, ranges: Vec::new() }), 2);
     assert_eq!(hub.progress()[0].confirmed, 10);
+}
+
+#[test]
+fn a_central_that_speaks_of_more_holes_and_names_none_is_asked_after_growing_pauses() {
+    let mut hub = hub(0, 10);
+    let vague = |lanes| Message::Resume(Resume { version: 1, term: 1, lanes });
+    let more = vec![WantedLane { lane: LANE, have_upto: 10, holes: Vec::new(), more_holes: true }];
+    for resume in [vague(more), vague(Vec::new())] {
+        hub.handle_connected(0, NOW);
+        outputs(&mut hub);
+        let mut now_ms = 0;
+        let pauses = [(); 9].map(|()| {
+            hub.handle_message(resume.clone(), now_ms);
+            let said = outputs(&mut hub);
+            assert!(!said.iter().any(|o| matches!(o, HubOutput::Send { .. })), "not at once: {said:?}");
+            let due_ms = hub.poll_timeout().unwrap();
+            hub.handle_timeout(due_ms);
+            let said = outputs(&mut hub);
+            let hello = |o: &HubOutput| matches!(o, HubOutput::Send { stream: StreamKind::Control, .. });
+            assert_eq!(said.iter().filter(|o| hello(o)).count(), 1, "{said:?}");
+            let pause_ms = due_ms - now_ms;
+            now_ms = due_ms;
+            pause_ms
+        });
+        assert!(pauses[0] >= 5_000 && pauses[8] == 300_000, "{pauses:?}");
+        assert!(pauses.is_sorted(), "{pauses:?}");
+    }
+}
+
+#[test]
+fn holes_beyond_a_page_are_asked_for_at_once_when_the_page_is_filled() {
+    let mut hub = hub(0, 20);
+    let hole = SeqRange::new(0, 10);
+    let lanes = vec![WantedLane { lane: LANE, have_upto: 20, holes: vec![hole], more_holes: true }];
+    hub.handle_message(Message::Resume(Resume { version: 1, term: 1, lanes }), 1);
+    let item = Item { range: hole, content: Content::Block(vec![1]), zero_gaps: Vec::new() };
+    hub.handle_items(LANE, hole, vec![item], 2);
+    outputs(&mut hub);
+    hub.handle_message(Message::Ack(Ack { lane: LANE, upto: 10, ranges: Vec::new() }), 3);
+    let said = outputs(&mut hub);
+    assert!(said.iter().any(|o| matches!(o, HubOutput::Send { message: Message::Hello(_), .. })), "{said:?}");
+}
+
+#[test]
+fn a_term_that_no_clock_gives_is_not_believed() {
+    let now_s = u64::try_from(NOW.0 / 1_000).unwrap();
+    const DAY_S: u64 = 24 * 3_600;
+    let check = |term: u64, is_believed: bool| {
+        let mut hub = hub(5, 10);
+        outputs(&mut hub);
+        hub.handle_message(resume(term, 1, 0), 1);
+        if is_believed {
+            assert_eq!(outputs(&mut hub).first(), Some(&HubOutput::Term(term)), "{term}");
+            return;
+        }
+        let refusal = disconnected_for(&mut hub);
+        assert_eq!(refusal.code, RefusalCode::Malformed, "{term}");
+        assert!(refusal.detail.contains(&format!("term {term}, which is a time in the future")), "{refusal}");
+        // The true central is believed after that.
+        hub.handle_connected(2, NOW);
+        outputs(&mut hub);
+        hub.handle_message(resume(now_s, 1, 0), 3);
+        assert_eq!(outputs(&mut hub).first(), Some(&HubOutput::Term(now_s)));
+    };
+    // Never restored, restored now, and restored by a clock that is a day ahead of the hub's.
+    [6, now_s, now_s + DAY_S].into_iter().for_each(|term| check(term, true));
+    // Milliseconds, and all bits.
+    [now_s + 3 * DAY_S, now_s * 1_000, u64::MAX].into_iter().for_each(|term| check(term, false));
+    // What was believed once stays so, whatever the clock says now.
+    let mut later = hub(u64::MAX - 1, 10);
+    outputs(&mut later);
+    later.handle_message(resume(u64::MAX - 1, 1, 0), 1);
+    assert!(matches!(outputs(&mut later)[..], [HubOutput::Fetch { .. }]));
+}
+
+#[test]
+fn a_refusal_of_what_was_never_sent_parks_nothing() {
+    let mut hub = hub_with_a_block_in_flight();
+    for from in 0..1_000 {
+        let item = RefusedItem { lane: LANE, range: SeqRange::new(from, u64::MAX - from) };
+        hub.handle_message(Message::Refusal(Refusal::of_item(RefusalCode::BlockVersion, "no", item)), 3);
+    }
+    assert_eq!(outputs(&mut hub), []);
+    assert_eq!(hub.progress()[0].parked, 0);
+}
+
+#[test]
+fn a_central_that_never_acknowledges_takes_no_memory_and_is_left_after_ten_minutes() {
+    const NUMBERS: u64 = 1_000_000;
+    let mut hub = hub(0, NUMBERS);
+    hub.handle_message(resume(1, 1, 0), 1);
+    hub.handle_message(Message::Credit(Credit { class: Class::Telemetry, bytes_total: u64::MAX }), 1);
+    let (mut now_ms, mut sent) = (1, 0u64);
+    let left_for = loop {
+        let mut left_for = None;
+        while let Some(output) = hub.poll_output() {
+            match output {
+                HubOutput::Fetch { lane, wanted, .. } => {
+                    let one = |n| Item {
+                        range: SeqRange::new(n, n + 1),
+                        content: Content::Block(vec![0]),
+                        zero_gaps: Vec::new(),
+                    };
+                    let items = (wanted.from..wanted.to).take(1_000).map(one).collect();
+                    hub.handle_items(lane, wanted, items, now_ms);
+                }
+                HubOutput::Send { stream: StreamKind::Backlog(_), .. } => sent += 1,
+                HubOutput::Disconnect(refusal) => left_for = Some(refusal),
+                HubOutput::Send { .. }
+                | HubOutput::Confirm { .. }
+                | HubOutput::Replace { .. }
+                | HubOutput::Term(_)
+                | HubOutput::Recheck { .. }
+                | HubOutput::Overtaken { .. } => {}
+            }
+        }
+        if let Some(refusal) = left_for {
+            break refusal;
+        }
+        assert!(hub.progress()[0].in_flight_bytes < 5_000 * 65, "{:?}", hub.progress());
+        // Acknowledgements of nothing do not count.
+        hub.handle_message(Message::Ack(Ack { lane: LANE, upto: 0, ranges: Vec::new() }), now_ms);
+        now_ms = hub.poll_timeout().unwrap();
+        hub.handle_timeout(now_ms);
+    };
+    assert!(left_for.detail.contains("acknowledged nothing of what was sent for 10 minutes"), "{left_for}");
+    assert!((600_000..700_000).contains(&now_ms), "{now_ms}");
+    assert!(sent <= 2 * 5_096, "{sent}");
+    assert_eq!(hub.poll_timeout(), None);
+    // Nothing of it is lost.
+    hub.handle_connected(now_ms, NOW);
+    outputs(&mut hub);
+    hub.handle_message(resume(1, 1, 0), now_ms);
+    let said = outputs(&mut hub);
+    assert!(
+        said.iter().any(|o| matches!(o, HubOutput::Fetch { wanted, .. } if wanted.from == 0)),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn a_central_that_reads_nothing_is_left_though_nothing_more_can_be_sent() {
+    // The first copy still waits to be written, so that the shell does not answer what is fetched after it.
+    let mut hub = hub_with_a_block_in_flight();
+    let mut now_ms = 2;
+    let left = loop {
+        if let Some(HubOutput::Disconnect(refusal)) = hub.poll_output() {
+            break refusal;
+        }
+        now_ms = hub.poll_timeout().unwrap().max(now_ms);
+        hub.handle_timeout(now_ms);
+    };
+    assert!((600_000..700_000).contains(&now_ms), "{now_ms} {left}");
 }

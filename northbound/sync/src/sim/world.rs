@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
-use hub_model::{GapCause, RangeSet, SeqRange};
+use hub_model::{GapCause, RangeSet, SeqRange, UtcMs};
 use northbound_wire::{Lane, Message, RefusalCode, decode, encode};
 
 use super::central_end::{CentralEnd, Disk};
@@ -359,7 +359,7 @@ impl World {
         self.connection += 1;
         self.connected = true;
         self.central.connect();
-        self.hub.core.handle_connected(self.now_ms);
+        self.hub.core.handle_connected(self.now_ms, UtcMs(0));
     }
 
     /// Both ends notice; what is on its way is gone. Stores that were handed over go on.
