@@ -1,0 +1,3 @@
+//! `relais-sim`: simulated devices of a site.
+
+fn main() {}

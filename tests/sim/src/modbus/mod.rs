@@ -1,0 +1,4 @@
+//! Modbus TCP devices.
+
+pub mod pattern;
+pub mod sdm630;
