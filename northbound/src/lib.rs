@@ -24,7 +24,7 @@ pub use config::{LinkConfig, Timing};
 pub use dial::{EndpointError, EndpointName, Trouble};
 pub use link::{Link, LinkParts};
 pub use outbox::{HeldClass, Outbox, OutboxError};
-pub use status::{CounterRow, LinkCounters, LinkState, LinkStatus};
+pub use status::{CounterRow, Failed, LinkCounters, LinkState, LinkStatus, Origin, Overtaken};
 pub use tasks::{BoxedTask, Clocks, Spawn};
 
 pub use northbound_sync::{Content, Item, LaneProgress, Recheck};

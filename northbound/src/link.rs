@@ -3,6 +3,8 @@
 mod enrolment;
 mod rounds;
 
+pub(crate) use enrolment::{Enrolling, told_failure};
+
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -236,7 +238,7 @@ impl Run {
                     return self.wait(self.ctx.config.timing.token_poll).await;
                 }
                 Err(why) => {
-                    self.ctx.status.state(LinkState::NotEnrolled { why });
+                    self.tell_bad_token(why);
                     return self.wait(self.ctx.config.timing.token_poll).await;
                 }
             }
@@ -256,6 +258,13 @@ impl Run {
 
     async fn wait_ms(&mut self, wait_ms: u64) -> Flow {
         self.wait(Duration::from_millis(wait_ms)).await
+    }
+
+    /// Whether what the log remembers as confirmed was confirmed by a central of another root than this one.
+    async fn is_of_other_central(&self, root: Fingerprint) -> bool {
+        let dir = self.ctx.dir.clone();
+        let seen = blocking(move || dir.root_seen()).await;
+        seen.and_then(Result::ok).flatten().is_some_and(|seen| seen != root)
     }
 
     /// The core for the central of this root. It outlives connections.

@@ -43,6 +43,9 @@ const WINDOW_MS: u64 = 100;
 /// Words of tasks that wait for the session. Each task has at most one under way.
 const WORDS: usize = 16;
 
+/// Refusals of blocks that are logged one by one, per connection. Further ones are counted at its end.
+const REFUSALS_LOGGED: u64 = 5;
+
 /// How long to wait for the reason after central ended the control stream.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -57,8 +60,8 @@ pub(crate) enum End {
     Moved(Connection, usize),
     /// A renewed certificate waits to be used.
     Renewed,
-    /// Somebody wants to enrol anew.
-    Command(Command),
+    /// Somebody wanted to enrol anew, and this is who the hub is from now on.
+    Enrolled(Box<Identity>, Command),
 }
 
 /// What came of a session.
@@ -81,6 +84,8 @@ pub(crate) struct Setting<'a> {
     pub(crate) is_unproven: bool,
     pub(crate) tls: &'a ClientTls,
     pub(crate) dialler: &'a Dialler,
+    /// What the log remembers as confirmed was confirmed by another central.
+    pub(crate) other_central: bool,
 }
 
 /// Words of the tasks a session starts.
@@ -90,6 +95,8 @@ enum Word {
     FailBack(Option<(Connection, usize)>),
     /// A certificate came, and lies beside the one in use.
     Renewal(Result<(), Trouble>),
+    /// What came of an enrolment that somebody wanted; at which address it failed.
+    Enrolment(Result<Box<Identity>, (Trouble, String)>, Command),
 }
 
 /// Everything that can happen.
@@ -128,6 +135,9 @@ pub(crate) struct Session<'a> {
     agreed: Option<(u32, u64)>,
     /// What central said last, where it ends the connection.
     refused: Option<Refusal>,
+    /// Blocks and gaps that central refused on this connection.
+    refused_items: u64,
+    enrolling: bool,
     renewing: bool,
     /// Not before this again.
     renew_at_ms: u64,
@@ -204,11 +214,19 @@ impl<'a> Session<'a> {
             resumed: None,
             agreed: None,
             refused: None,
+            refused_items: 0,
+            enrolling: false,
             renewing: false,
             renew_at_ms: 0,
         };
         let held = session.log.held().await.map_err(|error| Trouble::Local(error.to_string()))?;
         session.hold(held);
+        if session.setting.other_central {
+            tracing::info!(
+                "what was confirmed so far was confirmed by another central: this one is asked anew"
+            );
+            session.core.handle_other_central();
+        }
         let utc = session.ctx.clocks.utc.now();
         session.core.handle_connected(session.now_ms(), utc);
         Ok(session)
@@ -247,7 +265,7 @@ impl<'a> Session<'a> {
             word = self.log.word() => Event::Log(word),
             Some(word) = self.words.1.recv() => Event::Word(word),
             Some(error) = self.writers.recv() => Event::WriterStopped(error),
-            Some(command) = commands.recv() => Event::Command(command),
+            Some(command) = commands.recv(), if !self.enrolling => Event::Command(command),
             Ok(()) = self.room.changed(), if wants_room => Event::Room,
             error = connection.closed() => Event::Closed(error),
             () = sleep(wake) => Event::Timer,
@@ -282,7 +300,7 @@ impl<'a> Session<'a> {
             }
             Event::Log(word) => self.handle_log(word),
             Event::Word(word) => return self.handle_word(word),
-            Event::Command(command) => return Some(End::Command(command)),
+            Event::Command(command) => self.enrol(command),
             Event::Room => {}
             Event::Timer => return self.handle_time(),
         }
@@ -308,7 +326,10 @@ impl<'a> Session<'a> {
     /// Notes what concerns the shell, and hands the message to the core.
     fn hear(&mut self, message: Message) {
         match &message {
-            Message::Resume(resume) => self.resumed = Some((resume.version, resume.term)),
+            Message::Resume(resume) => {
+                self.resumed = Some((resume.version, resume.term));
+                self.ctx.status.update(|status| status.overtaken = None);
+            }
             Message::Ack(ack) => {
                 let class = ack.lane.class.index();
                 self.ctx.status.count(|counters| counters.acks[class] += 1);
@@ -316,9 +337,11 @@ impl<'a> Session<'a> {
             Message::Refusal(refusal) => {
                 self.ctx.status.count(|counters| counters.refused(refusal.code));
                 if let Some(item) = refusal.item {
-                    let (lane, range) = (item.lane, item.range);
-                    let (class, code) = (lane.class.name(), refusal.code);
-                    tracing::warn!(class, %range, %code, detail = refusal.detail, "central refused a block");
+                    self.refused_items += 1;
+                    if self.refused_items <= REFUSALS_LOGGED {
+                        let (class, range, code) = (item.lane.class.name(), item.range, refusal.code);
+                        tracing::warn!(class, %range, %code, detail = refusal.detail, "central refused a block");
+                    }
                 }
                 if refusal.ends_connection || refusal.item.is_none() {
                     self.refused = Some(refusal.clone());
@@ -368,8 +391,11 @@ impl<'a> Session<'a> {
             End::Renewed => {
                 self.say_goodbye(RefusalCode::Replaced, "the hub comes back with a new certificate")
             }
-            End::Command(_) => self.say_goodbye(RefusalCode::Replaced, "the hub enrols anew"),
+            End::Enrolled(..) => self.say_goodbye(RefusalCode::Replaced, "the hub has enrolled anew"),
             End::Trouble(_) => self.say_goodbye(RefusalCode::Other, ""),
+        }
+        if let Some(count) = self.refused_items.checked_sub(REFUSALS_LOGGED).filter(|count| *count > 0) {
+            tracing::warn!(count, "central refused more blocks on this connection");
         }
         self.core.handle_disconnected(now_ms);
         // Confirmations and a term may be left; nothing else is.

@@ -1,6 +1,7 @@
 //! What the hub shows of its link: state, progress, counters.
 
 mod counters;
+mod overtaken;
 
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use northbound_wire::RefusalCode;
 use tokio::sync::watch;
 
 pub use counters::{CounterRow, LinkCounters};
+pub use overtaken::{Origin, Overtaken};
 
 /// Where the link is. Times are those of [`crate::Clocks::mono_ms`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +31,7 @@ pub enum LinkState {
         /// Rounds over all addresses since it last worked.
         attempt: u32,
         /// What went wrong last.
-        last_error: Option<String>,
+        last: Option<Failed>,
         /// When it is tried again; `None` while it is tried.
         retry_at_ms: Option<u64>,
     },
@@ -54,9 +56,22 @@ pub enum LinkState {
         detail: String,
         /// Through which address.
         endpoint: String,
+        /// Since when.
+        at_ms: u64,
         /// When it is tried again all the same; `None`: not before something changes.
         retry_at_ms: Option<u64>,
     },
+}
+
+/// An attempt that came to nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failed {
+    /// At which address.
+    pub endpoint: String,
+    /// What, why and what to do.
+    pub what: String,
+    /// When.
+    pub at_ms: u64,
 }
 
 /// Everything the hub shows of its link.
@@ -72,8 +87,8 @@ pub struct LinkStatus {
     pub certificate: Option<Validity>,
     /// Why the last renewal failed. The link works on meanwhile.
     pub renewal_error: Option<String>,
-    /// A lane rests: central holds numbers that this log never gave out.
-    pub overtaken: Option<String>,
+    /// Lanes rest: central holds numbers that this log never gave out.
+    pub overtaken: Option<Overtaken>,
     /// Where every lane is.
     pub lanes: Vec<LaneProgress>,
     /// What was counted since the process started.
@@ -81,7 +96,8 @@ pub struct LinkStatus {
 }
 
 impl LinkStatus {
-    pub(crate) fn new(state: LinkState) -> LinkStatus {
+    /// In this state, and nothing known beside it.
+    pub fn new(state: LinkState) -> LinkStatus {
         LinkStatus {
             state,
             name: None,
@@ -134,6 +150,10 @@ impl StatusCell {
 
     pub(crate) fn state(&self, state: LinkState) {
         self.update(|status| status.state = state);
+    }
+
+    pub(crate) fn overtaken(&self) -> Option<Overtaken> {
+        self.0.borrow().overtaken.clone()
     }
 
     pub(crate) fn identity(&self, identity: &Identity) {

@@ -40,12 +40,15 @@ fn render(status: &Status) -> String {
             ),
         ),
         ("clock", clock(status)),
+        ("org", status.link.org.clone().unwrap_or_default()),
+        ("site", site(&status.link)),
+        ("cert", certificate(&status.link)),
         ("storage", storage(status)),
         ("refused", refused(status)),
     ];
     let listeners =
         status.listeners.iter().map(|listener| (listener.kind.as_str(), listener.address.clone()));
-    for (name, value) in facts.into_iter().chain(listeners) {
+    for (name, value) in facts.into_iter().chain(listeners).filter(|(_, value)| !value.is_empty()) {
         // Writing to a `String` cannot fail.
         let _ = writeln!(text, "{name:<9}{value}");
     }
@@ -133,6 +136,9 @@ fn central(status: &Status) -> String {
     if status.link.state == "off" {
         return "nothing is sent".to_owned();
     }
+    if let Some(overtaken) = &status.link.overtaken {
+        return output::printable(overtaken).clone();
+    }
     let central = &status.central;
     let waiting = central.unconfirmed.saturating_sub(central.unsealed);
     let mut facts = format!("{} confirmed", counted(central.confirmed, "record", "records"));
@@ -166,6 +172,22 @@ fn clock(status: &Status) -> String {
     match &status.time {
         Some(time) => format!("{time}, {meaning}"),
         None => meaning.to_owned(),
+    }
+}
+
+/// What central calls the site, and its id; nothing before the hub is enrolled.
+fn site(link: &LinkView) -> String {
+    let (name, id) =
+        (link.site_name.as_deref().unwrap_or_default(), link.site.as_deref().unwrap_or_default());
+    let name = output::printable(name);
+    if name.is_empty() || id.is_empty() { format!("{name}{id}") } else { format!("{name}, {id}") }
+}
+
+fn certificate(link: &LinkView) -> String {
+    let Some(ends) = &link.certificate_ends else { return String::new() };
+    match &link.renewal_error {
+        None => format!("until {ends}"),
+        Some(error) => format!("until {ends}, and not renewed so far: {}", output::printable(error)),
     }
 }
 
@@ -208,7 +230,8 @@ mod tests {
             },
             "link": {
                 "state": "connected", "says": "connected to central.example:7443",
-                "central": "central.example:7443", "connected_s": 200, "round_trip_ms": 42, "parked": 0, "org": "org_01"
+                "central": "central.example:7443", "connected_s": 200, "round_trip_ms": 42, "parked": 0, "org": "org_01",
+                "site": "site_01", "site_name": "Hall\u{7} 3", "certificate_ends": "2027-11-22T04:05:00.000Z"
             },
             "central": { "confirmed": 1_200, "unconfirmed": 50, "unsealed": 10 },
             "ledger": []
@@ -231,6 +254,9 @@ mod tests {
              version  0.0.1\n\
              up       2 h 1 min\n\
              clock    2026-11-22T03:00:00.000Z, holdover: set, but no time source is known to keep it right\n\
+             org      org_01\n\
+             site     Hall\u{fffd} 3, site_01\n\
+             cert     until 2027-11-22T04:05:00.000Z\n\
              storage  /var/lib/relais-hub, 20 MiB of 8 GiB used\n\
              refused  nothing since start\n\
              mqtt     127.0.0.1:1883\n"
@@ -259,6 +285,17 @@ mod tests {
             screen.contains("\u{25b2} Fault") && screen.contains(", 2 lost, 25,938 given up\n"),
             "{screen}"
         );
+        let mut overtaken = example();
+        overtaken.link.overtaken = Some("central holds more than this hub has given out: start anew".into());
+        overtaken.link.renewal_error = Some("busy".into());
+        let screen = render(&overtaken);
+        for line in [
+            "Link     \u{25cf} Live         connected to central.example:7443 for 3 min, 42 ms away\n",
+            "Central  \u{25b2} Fault        central holds more than this hub has given out: start anew\n",
+            "cert     until 2027-11-22T04:05:00.000Z, and not renewed so far: busy\n",
+        ] {
+            assert!(screen.contains(line), "{line} is not in\n{screen}");
+        }
         let mut out = example();
         out.link = LinkView {
             state: "connecting".into(),
@@ -275,6 +312,10 @@ mod tests {
             LinkView { state: "off".into(), says: "no central is configured".into(), ..LinkView::default() };
         let screen = render(&out);
         assert!(screen.contains("Central  \u{25cb} none         nothing is sent\n"), "{screen}");
+        assert!(
+            !screen.contains("\norg ") && !screen.contains("\nsite ") && !screen.contains("\ncert "),
+            "{screen}"
+        );
         assert_eq!(example().listeners, [Listener { kind: "mqtt".into(), address: "127.0.0.1:1883".into() }]);
     }
 }

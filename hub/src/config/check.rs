@@ -169,8 +169,15 @@ fn listener<'a>(raw: &'a RawListener, problems: &mut Problems) -> Option<Placed<
     Some((found, MqttListener { address, anonymous }))
 }
 
-/// What can be meant as it is written, and still does not do what people want: listeners that let nobody in.
+/// What can be meant as it is written, and still does not do what people want: listeners that let nobody in, a token
+/// that nobody is asked with.
 pub(super) fn warn(raw: &RawConfig, warnings: &mut Problems) {
+    let token = raw.north_enroll_token_file.as_ref().filter(|found| !found.value.is_empty());
+    let has_central = raw.north_central.as_ref().is_some_and(|list| !list.value.is_empty());
+    if let Some(found) = token.filter(|_| !has_central) {
+        let message = "is not read while north.central names no central: write central's address there";
+        warnings.add(&found.origin, found.key.clone(), message.to_owned());
+    }
     for listener in &raw.mqtt_listeners {
         let (Some(found), Some(anonymous)) = (&listener.address, &listener.anonymous) else { continue };
         if anonymous.value {

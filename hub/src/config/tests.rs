@@ -231,6 +231,22 @@ fn wrong_variables_are_named() {
 }
 
 #[test]
+fn a_token_without_a_central_is_warned_of() {
+    let warnings = |text: &str| -> Vec<String> {
+        let loaded = layers(text, &[]).load::<Config>().unwrap();
+        loaded.warnings().iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(
+        warnings("[north]\nenroll_token_file = \"/t\""),
+        [
+            "hub.toml:2:21: north.enroll_token_file: is not read while north.central names no central: write central's address there"
+        ]
+    );
+    assert!(warnings("[north]\ncentral = [\"a:1\"]\nenroll_token_file = \"/t\"").is_empty());
+    assert!(warnings("[north]\ncentral = [\"a:1\"]").is_empty());
+}
+
+#[test]
 fn a_variable_is_a_text_where_its_key_wants_one() {
     for text in ["true", "false", "12", "1.5", "2026-11-22", "[a]"] {
         assert_eq!(good("", &[("RELAIS__SITE__NAME", text)]).site.name, text);

@@ -1,8 +1,10 @@
 //! The link as the API states it.
 
+use std::time::Duration;
+
 use hub_chassis::number_text;
 use hub_chassis::time_text::format_utc;
-use northbound::{LinkState, LinkStatus};
+use northbound::{Failed, LinkState, LinkStatus};
 use serde::{Deserialize, Serialize};
 
 /// Where the way to central is.
@@ -36,7 +38,7 @@ pub struct LinkView {
     pub term: Option<u64>,
     /// Records that central refused and the hub keeps.
     pub parked: u64,
-    /// Set when central holds numbers that this hub's log never gave out: the log is an older copy.
+    /// Set when central holds numbers that this hub's log never gave out: which, where they may come from, what to do.
     pub overtaken: Option<String>,
 }
 
@@ -51,7 +53,7 @@ pub fn link_view(status: &LinkStatus, now_ms: u64) -> LinkView {
         certificate_ends: status.certificate.map(|validity| format_utc(validity.not_after)),
         renewal_error: status.renewal_error.clone(),
         parked: status.lanes.iter().map(|lane| lane.parked).sum(),
-        overtaken: status.overtaken.clone(),
+        overtaken: status.overtaken.as_ref().map(ToString::to_string),
         ..LinkView::default()
     };
     let retry = |at: Option<u64>| at.map(|at| seconds(now_ms, at));
@@ -64,13 +66,20 @@ pub fn link_view(status: &LinkStatus, now_ms: u64) -> LinkView {
             "not-enrolled".clone_into(&mut view.state);
             view.says.clone_from(why);
         }
-        LinkState::Connecting { endpoint, attempt, last_error, retry_at_ms } => {
+        LinkState::Connecting { endpoint, attempt, last, retry_at_ms } => {
             "connecting".clone_into(&mut view.state);
             view.central = Some(endpoint.clone());
             view.retry_s = retry(*retry_at_ms);
-            view.says = match last_error {
-                None => format!("connecting to {endpoint}"),
-                Some(error) => format!("{error} (attempt {attempt}{})", again(view.retry_s)),
+            view.says = match (last, view.retry_s) {
+                (None, _) => format!("connecting to {endpoint}"),
+                (Some(Failed { endpoint: at, what, .. }), Some(retry_s)) => {
+                    format!("{at}: {what} (attempt {attempt}, the next in {})", duration(retry_s))
+                }
+                (Some(Failed { endpoint: at, what, at_ms }), None) => {
+                    let ago = duration(seconds(*at_ms, now_ms));
+                    let at = if at == endpoint { String::new() } else { format!("{at}: ") };
+                    format!("connecting to {endpoint} (last attempt: {at}{what}, {ago} ago)")
+                }
             };
         }
         LinkState::Connected { endpoint, since_ms, term, rtt_ms, .. } => {
@@ -81,57 +90,60 @@ pub fn link_view(status: &LinkStatus, now_ms: u64) -> LinkView {
             view.term = Some(*term);
             view.says = format!("connected to {endpoint}");
         }
-        LinkState::Refused { code, detail, endpoint, retry_at_ms } => {
+        LinkState::Refused { code, detail, endpoint, retry_at_ms, .. } => {
             "refused".clone_into(&mut view.state);
             view.central = Some(endpoint.clone());
             view.refusal = Some(code.name().to_owned());
             view.retry_s = retry(*retry_at_ms);
             view.says = format!(
                 "{detail}{}",
-                view.retry_s.map_or_else(String::new, |s| format!(" (next attempt in {s} s)"))
+                view.retry_s.map_or_else(String::new, |s| format!(" (the next attempt in {})", duration(s)))
             );
         }
-    }
-    if let Some(overtaken) = &status.overtaken {
-        view.says = format!("{}; {overtaken}", view.says);
     }
     view
 }
 
-fn again(retry_s: Option<u64>) -> String {
-    retry_s.map_or_else(String::new, |s| {
-        format!(", the next in {}", number_text::duration(std::time::Duration::from_secs(s)))
-    })
+fn duration(seconds: u64) -> String {
+    number_text::duration(Duration::from_secs(seconds))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// What is said 40 s after the last attempt failed.
+    #[track_caller]
+    fn check(last: Option<&str>, retry_at_ms: Option<u64>, expected: &str) {
+        let last = last.map(|endpoint| Failed {
+            endpoint: endpoint.to_owned(),
+            what: "nothing listens there".to_owned(),
+            at_ms: 5_000,
+        });
+        let endpoint = "a.example:7443".to_owned();
+        let state = LinkState::Connecting { endpoint, attempt: 4, last, retry_at_ms };
+        let view = link_view(&LinkStatus::new(state), 45_000);
+        assert_eq!((view.state.as_str(), view.says.as_str()), ("connecting", expected));
+        assert_eq!(view.retry_s, retry_at_ms.map(|_| 7));
+    }
+
     #[test]
     fn an_outage_is_told_with_its_reason_and_the_next_attempt() {
-        let connecting = LinkState::Connecting {
-            endpoint: "central.example:7443".to_owned(),
-            attempt: 4,
-            last_error: Some("central.example:7443 does not answer".to_owned()),
-            retry_at_ms: Some(12_000),
-        };
-        let status = LinkStatus {
-            state: connecting,
-            name: None,
-            site_name: None,
-            certificate: None,
-            renewal_error: None,
-            overtaken: None,
-            lanes: Vec::new(),
-            counters: northbound::LinkCounters::default(),
-        };
-        let view = link_view(&status, 5_000);
-        assert_eq!((view.state.as_str(), view.retry_s), ("connecting", Some(7)));
-        assert!(
-            view.says.starts_with("central.example:7443 does not answer (attempt 4, the next in 7"),
-            "{}",
-            view.says
+        check(None, None, "connecting to a.example:7443");
+        check(
+            Some("a.example:7443"),
+            Some(52_000),
+            "a.example:7443: nothing listens there (attempt 4, the next in 7 s)",
+        );
+        check(
+            Some("a.example:7443"),
+            None,
+            "connecting to a.example:7443 (last attempt: nothing listens there, 40 s ago)",
+        );
+        check(
+            Some("b.example:1"),
+            None,
+            "connecting to a.example:7443 (last attempt: b.example:1: nothing listens there, 40 s ago)",
         );
     }
 }

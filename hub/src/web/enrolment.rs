@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use hub_chassis::http::Problem;
 use northbound_wire::ClaimToken;
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 
 use super::api::Api;
 
@@ -48,8 +49,10 @@ pub(super) async fn enrol(State(api): State<Arc<Api>>, body: Body) -> Result<Res
     // What was sent may be a secret: neither it nor the parser's words about it are repeated.
     let asked: Asked = serde_json::from_slice(&bytes)
         .map_err(|_| Problem::bad_parameter("the body must be JSON: {\"token\": \"relais-claim-v1.…\"}"))?;
-    let token: ClaimToken =
-        asked.token.parse().map_err(|error| Problem::bad_parameter(format!("token: {error}")))?;
+    let token: ClaimToken = asked.token.parse().map_err(|error| {
+        warn!(why = %error, "a command to enrol came without a claim token");
+        Problem::bad_parameter(format!("token: {error}"))
+    })?;
     let failed = |detail: String| {
         Problem::new(StatusCode::CONFLICT, "enrolment-failed", "The hub was not enrolled", detail)
     };

@@ -224,6 +224,9 @@ fn outage(link: &LinkView, central: &CentralStatus) -> String {
         count => format!("; {} records wait here", thousands(count)),
     };
     match link.state.as_str() {
+        "connected" if link.overtaken.is_some() => {
+            format!(" Central holds records that this hub never gave out{waiting}.")
+        }
         "off" | "connected" => String::new(),
         "not-enrolled" => format!(" Not enrolled at central yet{waiting}."),
         "refused" => format!(" Central and this hub do not accept each other{waiting}."),

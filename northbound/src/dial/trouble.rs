@@ -129,7 +129,7 @@ impl Trouble {
     /// What either side said for a reason that waiting alone does not mend.
     pub(crate) fn standing_refusal(&self) -> Option<&Refusal> {
         let (Trouble::Refused(refusal) | Trouble::Declined(refusal)) = self else { return None };
-        Some(refusal).filter(|refusal| !refusal.code.is_transient())
+        Some(refusal).filter(|refusal| is_standing(refusal.code))
     }
 
     /// The code of what stands on a connection that should work: a refusal, or a central that is not this hub's. Both
@@ -145,6 +145,12 @@ impl Trouble {
         matches!(self, Trouble::Alert(_) | Trouble::Trust(_))
             || self.refusal().is_some_and(|refusal| codes.contains(&refusal.code))
     }
+}
+
+/// Whether waiting alone does not mend it. A close without a code, or with one of a newer central, says nothing of the
+/// kind.
+const fn is_standing(code: RefusalCode) -> bool {
+    !code.is_transient() && !matches!(code, RefusalCode::Other)
 }
 
 /// The refusal in a close frame, which may overtake the one on the control stream.
@@ -176,11 +182,10 @@ fn refusal_words(refusal: &Refusal) -> String {
         RefusalCode::Forbidden => "ask whoever runs central to let this hub in",
         RefusalCode::Unauthenticated | RefusalCode::HubMismatch => "enrol this hub again",
         RefusalCode::Replaced => "check whether a copy of this hub runs elsewhere",
-        RefusalCode::Busy | RefusalCode::Stopping | RefusalCode::StorageFailed => {
+        RefusalCode::Busy | RefusalCode::Stopping | RefusalCode::StorageFailed | RefusalCode::Other => {
             "it is tried again by itself"
         }
-        RefusalCode::Other
-        | RefusalCode::FrameTooLarge
+        RefusalCode::FrameTooLarge
         | RefusalCode::Malformed
         | RefusalCode::Unexpected
         | RefusalCode::TermTooLow
@@ -247,5 +252,16 @@ mod tests {
             (RefusalCode::BadRequest, "bad \u{fffd}[2Jthing")
         );
         assert!(Trouble::Refused(refusal).standing_refusal().is_some());
+    }
+
+    #[test]
+    fn a_close_without_a_known_code_stands_in_nobody_s_way() {
+        for code in [0u32, 22, u32::MAX] {
+            let reason = bytes::Bytes::new();
+            let refusal = close_refusal(&quinn::ApplicationClose { error_code: code.into(), reason });
+            assert!(Trouble::Refused(refusal).standing_code().is_none(), "{code}");
+        }
+        let declined = Trouble::Declined(Refusal::ending(RefusalCode::Other, "no acknowledgement"));
+        assert_eq!(declined.standing_code(), None);
     }
 }

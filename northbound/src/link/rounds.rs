@@ -6,11 +6,13 @@
 
 use quinn::Connection;
 
+use super::enrolment::tell;
 use super::{Flow, Papers, Run};
 use crate::config::ms;
+use crate::context::Command;
 use crate::dial::{Target, Trouble};
 use crate::session::{End, Outcome, Session, Setting};
-use crate::status::LinkState;
+use crate::status::{Failed, LinkState};
 use crate::tasks::{blocking, stopped};
 
 /// What a round came to.
@@ -62,8 +64,9 @@ impl Run {
         let text = trouble.to_string();
         if let Some(code) = trouble.standing_code() {
             let wait_ms = self.backoff.long_ms();
-            let retry_at_ms = Some(self.ctx.clocks.now_ms() + wait_ms);
-            self.ctx.status.state(LinkState::Refused { code, detail: text, endpoint, retry_at_ms });
+            let at_ms = self.ctx.clocks.now_ms();
+            let retry_at_ms = Some(at_ms + wait_ms);
+            self.ctx.status.state(LinkState::Refused { code, detail: text, endpoint, at_ms, retry_at_ms });
             return self.wait_ms(wait_ms).await;
         }
         let wait_ms = self.backoff.next_ms();
@@ -114,8 +117,10 @@ impl Run {
             let Some(mut core) = self.core_for(papers.identity.root_fingerprint()).await else {
                 return Round::Flow(Flow::Stop);
             };
+            let other_central = self.is_of_other_central(papers.identity.root_fingerprint()).await;
             let setting = Setting {
                 connection,
+                other_central,
                 place,
                 identity: &papers.identity,
                 is_unproven,
@@ -144,7 +149,10 @@ impl Run {
                     self.backoff.reset();
                     return Round::Flow(Flow::On);
                 }
-                Outcome { end: End::Command(command), .. } => return Round::Flow(self.obey(command).await),
+                Outcome { end: End::Enrolled(enrolled, Command::Enrol { token, answer }), .. } => {
+                    let installed = self.install(*enrolled, token).await;
+                    return Round::Flow(tell(installed, answer));
+                }
                 Outcome { end: End::Trouble(trouble), .. } if settled => return Round::Ended(trouble, place),
                 Outcome { end: End::Trouble(trouble), .. } => return Round::Failed(trouble, place),
             }
@@ -158,23 +166,31 @@ impl Run {
         }
     }
 
+    /// What failed before stays visible, with its time.
     pub(super) fn tell_trying(&self, endpoint: &str, last: Option<&(Trouble, String)>) {
-        let attempt = self.backoff.failures() + 1;
+        let (attempt, now_ms) = (self.backoff.failures() + 1, self.ctx.clocks.now_ms());
         self.ctx.status.update(|status| {
             let known = match &status.state {
-                LinkState::Connecting { last_error, .. } => last_error.clone(),
-                LinkState::Refused { detail, .. } => Some(detail.clone()),
+                LinkState::Connecting { last, .. } => last.clone(),
+                LinkState::Refused { detail, endpoint, at_ms, .. } => {
+                    Some(Failed { endpoint: endpoint.clone(), what: detail.clone(), at_ms: *at_ms })
+                }
                 LinkState::Off | LinkState::NotEnrolled { .. } | LinkState::Connected { .. } => None,
             };
-            let last_error = last.map(|(trouble, at)| format!("{at}: {trouble}")).or(known);
-            let endpoint = endpoint.to_owned();
-            status.state = LinkState::Connecting { endpoint, attempt, last_error, retry_at_ms: None };
+            let failed = last.map(|(trouble, endpoint)| Failed {
+                endpoint: endpoint.clone(),
+                what: trouble.to_string(),
+                at_ms: now_ms,
+            });
+            let (endpoint, last) = (endpoint.to_owned(), failed.or(known));
+            status.state = LinkState::Connecting { endpoint, attempt, last, retry_at_ms: None };
         });
     }
 
-    pub(super) fn tell_retry(&self, text: String, endpoint: String, wait_ms: u64) {
-        let (attempt, last_error) = (self.backoff.failures(), Some(format!("{endpoint}: {text}")));
-        let retry_at_ms = Some(self.ctx.clocks.now_ms() + wait_ms);
-        self.ctx.status.state(LinkState::Connecting { endpoint, attempt, last_error, retry_at_ms });
+    pub(super) fn tell_retry(&self, what: String, endpoint: String, wait_ms: u64) {
+        let (attempt, at_ms) = (self.backoff.failures(), self.ctx.clocks.now_ms());
+        let last = Some(Failed { endpoint: endpoint.clone(), what, at_ms });
+        let retry_at_ms = Some(at_ms + wait_ms);
+        self.ctx.status.state(LinkState::Connecting { endpoint, attempt, last, retry_at_ms });
     }
 }

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use super::{End, Session, TICK_MS, WINDOW_MS, Word};
 use crate::config::ms;
+use crate::context::Command;
 use crate::dial::{Target, Trouble};
 use crate::enrol::CertificateRequest;
+use crate::link::{Enrolling, told_failure};
 use crate::tasks::blocking;
 use crate::transport::send_window;
 
@@ -19,10 +21,7 @@ impl Session<'_> {
             tracing::info!(endpoint, version, term, "central answers");
             let now_ms = self.now_ms();
             self.fail_back.handle_synced(self.setting.place, now_ms);
-            self.ctx.status.update(|status| {
-                status.counters.connects += 1;
-                status.overtaken = None;
-            });
+            self.ctx.status.count(|counters| counters.connects += 1);
             self.promote().await;
         }
         self.show_connected();
@@ -131,6 +130,23 @@ impl Session<'_> {
         );
     }
 
+    /// Enrols anew beside this connection, which goes on until there is another certificate.
+    pub(super) fn enrol(&mut self, command: Command) {
+        self.enrolling = true;
+        let Command::Enrol { token, .. } = &command;
+        let enrolling =
+            Enrolling { ctx: self.ctx.clone(), dialler: self.setting.dialler.clone(), token: *token };
+        let words = self.words.0.clone();
+        self.ctx.spawn.spawn(
+            "north-enrolment",
+            Box::pin(async move {
+                let enrolled = enrolling.run(|_, _| {}).await.map(Box::new);
+                // When the session has ended, whoever asked is told to try again; the key that was asked with is kept.
+                let _heard = words.send(Word::Enrolment(enrolled, command)).await;
+            }),
+        );
+    }
+
     pub(super) fn handle_word(&mut self, word: Word) -> Option<End> {
         let now_ms = self.now_ms();
         match word {
@@ -139,6 +155,12 @@ impl Session<'_> {
                 return Some(End::Moved(connection, place));
             }
             Word::FailBack(None) => self.fail_back.handle_unreachable(now_ms),
+            Word::Enrolment(Ok(identity), command) => return Some(End::Enrolled(identity, command)),
+            Word::Enrolment(Err((trouble, endpoint)), Command::Enrol { answer, .. }) => {
+                self.enrolling = false;
+                // Whoever asked may have gone.
+                drop(answer.send(Err(told_failure(&trouble, &endpoint))));
+            }
             Word::Renewal(Ok(())) => return Some(End::Renewed),
             Word::Renewal(Err(trouble)) => {
                 self.renewing = false;

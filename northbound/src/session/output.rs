@@ -9,7 +9,7 @@ use northbound_wire::{Lane, Message, StreamKind};
 use super::log::{Fetch, LogWord};
 use super::{End, Session};
 use crate::dial::Trouble;
-use crate::status::LinkCounters;
+use crate::status::{LinkCounters, Origin, Overtaken};
 use crate::tasks::blocking;
 
 /// Wait after the log did not take a confirmation, and before it is asked again.
@@ -41,17 +41,21 @@ impl Session<'_> {
                 self.confirms.add(lane.class, &ranges, now_ms);
             }
             HubOutput::Replace { lane, confirmed } if lane.epoch == self.log.epoch() => {
-                tracing::warn!(
-                    class = lane.class.name(),
-                    "central lacks records it once had: they are sent again"
-                );
+                // Of another central, and of one that has more than there is, this says nothing.
+                let is_rewind = !self.setting.other_central && self.ctx.status.overtaken().is_none();
+                if is_rewind {
+                    let class = lane.class.name();
+                    tracing::warn!(class, "central lacks records it once had: they are sent again");
+                }
                 self.confirms.replace(lane.class, confirmed, now_ms);
             }
             // Another life of the log: nobody remembers anything of it.
             HubOutput::Confirm { .. } | HubOutput::Replace { .. } => {}
             HubOutput::Term(term) => return self.save_term(term).await,
             HubOutput::Recheck { lane, range } => self.log.recheck(lane, range),
-            HubOutput::Overtaken { lane, have_upto, next } => self.tell_overtaken(lane, have_upto, next),
+            HubOutput::Overtaken { lane, have_upto, next, was_confirmed } => {
+                self.tell_overtaken(lane, (have_upto, next), was_confirmed);
+            }
             HubOutput::Disconnect(refusal) => {
                 if self.refused.is_none() {
                     // Ours: central shall know.
@@ -95,14 +99,24 @@ impl Session<'_> {
         }
     }
 
-    fn tell_overtaken(&mut self, lane: Lane, have_upto: u64, next: u64) {
-        let text = format!(
-            "central holds {class} records up to {have_upto}, and this hub has given out {next}: its storage was put \
-             back to an older state, or runs twice. {class} records are not sent until it has passed that number",
-            class = lane.class.name()
-        );
-        tracing::error!(class = lane.class.name(), have_upto, next, "{text}");
-        self.ctx.status.update(|status| status.overtaken = Some(text));
+    fn tell_overtaken(&mut self, lane: Lane, (have_upto, next): (u64, u64), was_confirmed: bool) {
+        let class = lane.class;
+        let origin = match (self.setting.other_central, was_confirmed) {
+            (true, _) => Origin::OtherOrganisation,
+            (false, true) => Origin::OlderCopy,
+            (false, false) => Origin::OtherFolder,
+        };
+        let mut text = String::new();
+        self.ctx.status.update(|status| {
+            let overtaken = status.overtaken.get_or_insert(Overtaken { origin, lanes: Vec::new() });
+            if origin == Origin::OlderCopy {
+                // What one class remembers holds for the others too.
+                overtaken.origin = origin;
+            }
+            overtaken.lanes.push((class, have_upto, next));
+            text = overtaken.to_string();
+        });
+        tracing::error!(class = class.name(), have_upto, next, "{text}");
     }
 
     pub(super) fn handle_log(&mut self, word: LogWord) {

@@ -154,6 +154,8 @@ pub enum HubOutput {
         have_upto: u64,
         /// The end of what this log has sealed.
         next: u64,
+        /// Whether central had confirmed anything of the lane before.
+        was_confirmed: bool,
     },
     /// End the connection, for this reason.
     Disconnect(Refusal),
@@ -196,6 +198,8 @@ pub struct HubSync {
     terms: Option<(u64, u32)>,
     /// The highest term that is believed.
     term_max: u64,
+    /// What is confirmed was confirmed by another central, and this one has not answered yet.
+    other_central: bool,
     held: BTreeMap<Lane, Held>,
     lanes: BTreeMap<Lane, LaneState>,
     /// Bytes that may have been sent, and bytes that were, per class.
@@ -219,6 +223,7 @@ impl HubSync {
             term_seen,
             terms: None,
             term_max: 0,
+            other_central: false,
             held: BTreeMap::new(),
             lanes: BTreeMap::new(),
             credit: [FIRST_CREDIT_BYTES; 7],
@@ -252,6 +257,12 @@ impl HubSync {
         }
     }
 
+    /// What the log remembers as confirmed was confirmed by another central than the one that is connected next. It is
+    /// not told of it; its answer replaces what is remembered.
+    pub fn handle_other_central(&mut self) {
+        self.other_central = true;
+    }
+
     /// A connection stands, and its control stream is open. `utc` bounds the term that is believed.
     pub fn handle_connected(&mut self, now_ms: u64, utc: UtcMs) {
         self.handle_disconnected(now_ms);
@@ -283,7 +294,8 @@ impl HubSync {
 
     fn say_hello(&mut self) {
         let lane = |held: &Held| {
-            let confirmed = self.lanes.get(&held.lane).map_or(0, |lane| lane.confirmed.upto(0));
+            let confirmed = self.lanes.get(&held.lane).filter(|_| !self.other_central);
+            let confirmed = confirmed.map_or(0, |lane| lane.confirmed.upto(0));
             HeldLane {
                 lane: held.lane,
                 first: held.first,
@@ -366,8 +378,9 @@ impl HubSync {
             let before = lane.confirmed.clone();
             let disowned = lane.handle_wanted(wanted, same_terms, !self.greeted_before, now_ms);
             if lane.overtaken {
-                let (have_upto, next) = (wanted.have_upto, lane.next);
-                self.outputs.push_back(HubOutput::Overtaken { lane: wanted.lane, have_upto, next });
+                let (have_upto, next, was_confirmed) = (wanted.have_upto, lane.next, lane.was_confirmed);
+                let lane = wanted.lane;
+                self.outputs.push_back(HubOutput::Overtaken { lane, have_upto, next, was_confirmed });
             }
             let confirmed = lane.confirmed.clone();
             if !disowned.is_empty() {
@@ -377,6 +390,7 @@ impl HubSync {
             }
         }
         self.lanes.values_mut().for_each(LaneState::handle_resumed);
+        self.other_central = false;
         self.state = State::Syncing;
         (self.last_ack_ms, self.checked_ms) = (now_ms, now_ms);
         self.greet_new_lanes(now_ms);

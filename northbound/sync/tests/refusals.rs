@@ -178,7 +178,8 @@ fn the_hub_does_not_send_what_would_collide_with_numbers_it_never_gave_out() {
     outputs(&mut hub);
     hub.handle_message(resume(1, 1, 50), 1);
     let said = outputs(&mut hub);
-    assert!(said.contains(&HubOutput::Overtaken { lane: LANE, have_upto: 50, next: 10 }), "{said:?}");
+    let overtaken = HubOutput::Overtaken { lane: LANE, have_upto: 50, next: 10, was_confirmed: false };
+    assert!(said.contains(&overtaken), "{said:?}");
     assert!(!said.iter().any(|output| matches!(output, HubOutput::Fetch { .. })), "{said:?}");
 }
 

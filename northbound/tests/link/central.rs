@@ -34,7 +34,7 @@ pub(crate) enum Fault {
     /// Refuses every session in this way.
     RefusesSession(RefusalCode),
     /// Closes every session with this code, and says nothing on the stream.
-    ClosesSession(RefusalCode),
+    ClosesSession(u32),
     /// Refuses every enrolment in this way.
     RefusesEnrolment(RefusalCode),
     /// Refuses blocks of telemetry for good.
@@ -58,6 +58,8 @@ pub(crate) struct State {
     /// Everything that arrived, in order.
     pub(crate) arrived: Mutex<Vec<(Lane, SeqRange, Content)>>,
     pub(crate) sessions: AtomicU64,
+    /// Times it found that hubs remember more than it has.
+    pub(crate) rewound: AtomicU64,
     /// Every session that stands.
     pub(crate) connections: Mutex<Vec<Connection>>,
 }
@@ -87,6 +89,7 @@ impl Central {
             accounted: Mutex::default(),
             arrived: Mutex::default(),
             sessions: AtomicU64::new(0),
+            rewound: AtomicU64::new(0),
             connections: Mutex::default(),
         })
     }
@@ -263,7 +266,7 @@ async fn session(connection: Connection, state: Arc<State>) {
     state.connections.lock().unwrap().push(connection.clone());
     let fault = state.fault.lock().unwrap().clone();
     if let Fault::ClosesSession(code) = fault {
-        connection.close(u32::from(code.number()).into(), b"as told");
+        connection.close(code.into(), b"as told");
         return;
     }
     let Ok((mut control, receive)) = connection.accept_bi().await else { return };
@@ -382,7 +385,10 @@ async fn answer(
                 connection.close(u32::from(refusal.code.number()).into(), refusal.detail.as_bytes());
                 return false;
             }
-            CentralOutput::Greeted(_) | CentralOutput::Rewound { .. } => {}
+            CentralOutput::Greeted(_) => {}
+            CentralOutput::Rewound { .. } => {
+                state.rewound.fetch_add(1, Ordering::Relaxed);
+            }
         }
     }
 }

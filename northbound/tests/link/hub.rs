@@ -264,7 +264,9 @@ pub(crate) fn shown(status: &LinkStatus) -> String {
     match &status.state {
         LinkState::Off => "off".into(),
         LinkState::NotEnrolled { why } => why.clone(),
-        LinkState::Connecting { last_error, .. } => last_error.clone().unwrap_or_default(),
+        LinkState::Connecting { last, .. } => {
+            last.as_ref().map(|last| format!("{}: {}", last.endpoint, last.what)).unwrap_or_default()
+        }
         LinkState::Connected { .. } => "connected".into(),
         LinkState::Refused { detail, .. } => detail.clone(),
     }

@@ -1,7 +1,7 @@
 //! A central that breaks the rules costs its connection, and the hub goes on.
 
 use hub_model::Class;
-use northbound::LinkState;
+use northbound::{LinkState, LinkStatus};
 use northbound_wire::limits::FRAME_BYTES_MAX;
 use northbound_wire::{Hello, Message, RefusalCode, Versions, encode};
 
@@ -61,8 +61,57 @@ async fn refusals_of_a_session() {
     }
     for code in [RefusalCode::Forbidden, RefusalCode::Version, RefusalCode::HubMismatch, RefusalCode::Other] {
         survives(Fault::RefusesSession(code), &format!("central refused: {code} (as told)")).await;
-        survives(Fault::ClosesSession(code), &format!("central refused: {code} (as told)")).await;
+        let number = u32::from(code.number());
+        survives(Fault::ClosesSession(number), &format!("central refused: {code} (as told)")).await;
     }
+}
+
+#[tokio::test]
+async fn a_close_without_a_known_code_is_tried_again_as_an_outage_is() {
+    for number in [0, 22, 4_000_000] {
+        let central = Central::start().await;
+        central.set(Fault::ClosesSession(number));
+        let mut hub = Hub::start(&[central.address.to_string()], Some(central.token(1)));
+        let closed = |status: &LinkStatus| {
+            assert!(!matches!(status.state, LinkState::Refused { .. }), "{number}: {status:?}");
+            status.counters.refusals.get(&RefusalCode::Other) >= Some(&3)
+        };
+        let status = hub.until("closed three times", closed).await;
+        let shown = crate::hub::shown(&status);
+        assert!(shown.ends_with("other (as told); it is tried again by itself"), "{number}: {shown}");
+        central.set(Fault::None);
+        hub.connected().await;
+    }
+}
+
+#[tokio::test]
+async fn why_it_failed_last_stays_told_while_the_next_attempt_runs() {
+    let central = Central::start().await;
+    let mut hub = Hub::start(&[central.address.to_string()], Some(central.token(1)));
+    hub.connected().await;
+    // It takes the next connection and says nothing: an attempt that runs for a while.
+    central.set(Fault::Silent);
+    central.cut(RefusalCode::Stopping);
+    let trying = |status: &LinkStatus| match &status.state {
+        LinkState::Connecting { last: Some(last), retry_at_ms: None, .. } => {
+            last.what.starts_with("central refused: stopping (cut)")
+        }
+        _ => false,
+    };
+    let trying_again = hub.until("trying, and the last reason", trying).await;
+    let LinkState::Connecting { last: Some(last), .. } = trying_again.state else { panic!() };
+    let silent = hub.says("did not answer within 1 s").await;
+    let LinkState::Connecting { last: Some(later), .. } = silent.state else { panic!() };
+    assert!(later.at_ms >= last.at_ms + 1_000, "{later:?} {last:?}");
+    // A refusal for good stays told too.
+    central.set(Fault::RefusesSession(RefusalCode::Forbidden));
+    hub.until("refused", |status| matches!(status.state, LinkState::Refused { .. })).await;
+    central.set(Fault::Silent);
+    let trying = |status: &LinkStatus| match &status.state {
+        LinkState::Connecting { last: Some(last), retry_at_ms: None, .. } => last.what.contains("forbidden"),
+        _ => false,
+    };
+    hub.until("trying, and the refusal", trying).await;
 }
 
 #[tokio::test]
@@ -70,7 +119,7 @@ async fn a_refusal_for_good_is_shown_as_one() {
     let central = Central::start().await;
     central.set(Fault::RefusesSession(RefusalCode::Forbidden));
     let mut hub = Hub::start(&[central.address.to_string()], Some(central.token(1)));
-    let refused = |status: &northbound::LinkStatus| {
+    let refused = |status: &LinkStatus| {
         matches!(status.state, LinkState::Refused { code: RefusalCode::Forbidden, retry_at_ms: Some(_), .. })
     };
     let status = hub.until("refused", refused).await;

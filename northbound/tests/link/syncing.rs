@@ -2,12 +2,12 @@
 
 use std::sync::atomic::Ordering;
 
-use hub_model::Class;
-use northbound::{Content, LinkState};
-use northbound_wire::RefusalCode;
+use hub_model::{Class, RangeSet, SeqRange};
+use northbound::{Content, LinkState, Origin};
+use northbound_wire::{Lane, RefusalCode};
 
 use crate::central::{Central, Fault};
-use crate::hub::{Hub, eventually};
+use crate::hub::{EPOCH, Hub, eventually};
 
 #[tokio::test]
 async fn a_hub_enrols_and_its_blocks_arrive() {
@@ -156,4 +156,66 @@ async fn the_term_is_remembered_and_an_older_central_is_declined() {
     assert!(matches!(status.state, LinkState::Refused { code: RefusalCode::TermTooLow, .. }), "{status:?}");
     central.state.term.store(8, Ordering::Relaxed);
     hub.connected().await;
+}
+
+/// A central that has more of the telemetry than the hub has given out.
+fn overtake(central: &Central, upto: u64) {
+    let lane = Lane { epoch: EPOCH, class: Class::Telemetry };
+    central.state.accounted.lock().unwrap().insert(lane, RangeSet::from_range(SeqRange::new(0, upto)));
+}
+
+fn origin(status: &northbound::LinkStatus) -> Option<Origin> {
+    status.overtaken.as_ref().map(|overtaken| overtaken.origin)
+}
+
+#[tokio::test]
+async fn a_folder_that_was_copied_and_one_that_was_put_back_are_told_apart() {
+    let central = Central::start().await;
+    overtake(&central, 50);
+    let mut hub = Hub::start(&[central.address.to_string()], Some(central.token(1)));
+    hub.log.seal(Class::Telemetry, 2, 100);
+    hub.log.seal(Class::Event, 1, 100);
+    let status = hub.until("overtaken", |status| status.is_connected() && origin(status).is_some()).await;
+    let overtaken = status.overtaken.unwrap();
+    assert_eq!((overtaken.origin, overtaken.lanes), (Origin::OtherFolder, vec![(Class::Telemetry, 50, 20)]));
+    eventually("events arrive all the same", || hub.log.confirmed(Class::Event) == 10).await;
+    assert_eq!(hub.log.confirmed(Class::Telemetry), 0);
+    assert!(hub.status.borrow().overtaken.is_some(), "it stays told");
+
+    // The numbers are passed, and it is over.
+    hub.log.seal(Class::Telemetry, 4, 100);
+    central.cut(RefusalCode::Stopping);
+    hub.until("passed", |status| status.is_connected() && origin(status).is_none()).await;
+    eventually("confirmed", || hub.log.confirmed(Class::Telemetry) == 60).await;
+
+    overtake(&central, 90);
+    central.cut(RefusalCode::Stopping);
+    hub.until("an older copy", |status| origin(status) == Some(Origin::OlderCopy)).await;
+    // What central confirmed before is not remembered any more; what it meant is, for this process.
+    central.cut(RefusalCode::Stopping);
+    let again = |status: &northbound::LinkStatus| {
+        status.counters.connects >= 4 && status.is_connected() && origin(status).is_some()
+    };
+    let status = hub.until("overtaken again", again).await;
+    assert_eq!(origin(&status), Some(Origin::OlderCopy));
+}
+
+#[tokio::test]
+async fn the_central_of_another_organisation_gets_everything_and_is_not_told_of_the_first() {
+    let (first, second) = (Central::start().await, Central::start().await);
+    let addresses = [first.address.to_string(), second.address.to_string()];
+    let mut hub = Hub::start(&addresses, Some(first.token(1)));
+    hub.log.seal(Class::Telemetry, 3, 100);
+    hub.connected().await;
+    eventually("confirmed", || hub.log.confirmed(Class::Telemetry) == 30).await;
+    hub.link.enrol(second.token(2)).await.unwrap();
+    eventually("all of it", || second.has(Class::Telemetry) == 30).await;
+    assert_eq!(second.state.rewound.load(Ordering::Relaxed), 0, "it does not take itself for an older copy");
+    eventually("confirmed", || hub.log.confirmed(Class::Telemetry) == 30).await;
+
+    // And back, where another copy of the folder has gone on.
+    overtake(&first, 80);
+    hub.link.enrol(first.token(3)).await.unwrap();
+    hub.until("another's", |status| origin(status) == Some(Origin::OtherOrganisation)).await;
+    assert_eq!(first.state.rewound.load(Ordering::Relaxed), 0);
 }

@@ -68,6 +68,8 @@ pub(super) struct LaneState {
     asked_in_vain: u32,
     /// Central holds numbers that this log never gave out: nothing may be sent that would collide with them.
     pub(super) overtaken: bool,
+    /// It is overtaken, and central had confirmed something of it before.
+    pub(super) was_confirmed: bool,
 }
 
 impl LaneState {
@@ -101,6 +103,7 @@ impl LaneState {
         if self.overtaken {
             // Central's numbers are those of another log with this name: what it has of them says nothing of what is
             // here, so nothing here counts as confirmed, and nothing is sent that would pass for known.
+            self.was_confirmed |= !self.confirmed.is_empty();
             return std::mem::take(&mut self.confirmed);
         }
         self.more_holes = wanted.more_holes;

@@ -477,7 +477,7 @@ impl World {
             }
             HubOutput::Term(term) => self.hub.term_seen = term,
             HubOutput::Recheck { lane, range } => self.soon(30, Event::Rechecked(life, lane, range)),
-            HubOutput::Overtaken { lane, have_upto, next } => {
+            HubOutput::Overtaken { lane, have_upto, next, .. } => {
                 return Err(format!("{lane:?} overtaken: {have_upto} > {next}"));
             }
             HubOutput::Disconnect(refusal) => return Err(format!("the hub disconnects: {refusal}")),

@@ -123,6 +123,11 @@ impl IdentityDir {
         }
     }
 
+    /// The root of the central that a term was seen of last.
+    pub fn root_seen(&self) -> Result<Option<Fingerprint>, IdentityError> {
+        Ok(self.read(TERM)?.and_then(|text| term::read(&text)).map(|(root, _)| root))
+    }
+
     /// Stores the highest term seen; on disk when this returns.
     pub fn save_term(&self, root: Fingerprint, term: u64) -> Result<(), IdentityError> {
         self.write(TERM, &term::write(root, term))
