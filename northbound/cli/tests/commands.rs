@@ -230,6 +230,47 @@ fn what_fails_midway_is_partly_failed() {
 }
 
 #[test]
+fn a_hub_that_is_not_there_is_no_empty_list() {
+    let central = Central::start(|path| match path.split('?').next().unwrap_or_default() {
+        "/v1/hubs" => good(HUBS),
+        "/v1/devices" => good(r#"{"devices":[],"next_page_token":null}"#),
+        "/v1/gaps" => {
+            problem(404, "hub-not-found", "no hub hub_9 is known here; /v1/hubs lists those that are")
+        }
+        _ => good(r#"{"series":[],"next_page_token":null}"#),
+    });
+    let operator = Operator::of(&central);
+    for words in ["device list --hub hub_9", "series list --hub hub_9"] {
+        for format in ["", " --json", " -o csv", " -o name", " -o ndjson"] {
+            let said = operator.run(&format!("{words}{format}"));
+            let why = "relais: no hub hub_9 is known at central\n`relais hub list` lists those there are\n";
+            assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (1, "", why), "{words}{format}");
+        }
+    }
+    let said = operator.run("gap list --hub hub_9 -o csv");
+    let why = "relais: no hub hub_9 is known here (code hub-not-found, request req_1)\n`relais hub list` lists those there \
+               are\n";
+    assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (1, "", why));
+    assert_eq!(operator.run("device list --hub hub_1").out, "No devices.\n");
+    assert_eq!(operator.run("device list --hub HUB_1 -o csv").out, "name,id,hub_id,series_count\n");
+    assert_eq!(operator.run("device list").out, "No devices.\n");
+}
+
+#[test]
+fn nothing_is_printed_when_the_first_answer_is_an_error() {
+    let central = Central::start(|_| problem(500, "internal", "central could not read"));
+    let operator = Operator::of(&central);
+    for words in ["hub list", "device list", "audit list", "series get boiler temperature --all"] {
+        for format in ["csv", "ndjson"] {
+            let said = operator.run(&format!("{words} -o {format}"));
+            assert_eq!((said.code, said.out.as_str()), (1, ""), "{words} {format}");
+            let why = "relais: central could not read (code internal, request req_1)\n";
+            assert_eq!(said.err, why, "{words} {format}");
+        }
+    }
+}
+
+#[test]
 fn hostile_and_broken_answers_are_told() {
     let check = |answer: fn() -> Answer, code: i32, expected: &str| {
         let central = Central::start(move |_| answer());

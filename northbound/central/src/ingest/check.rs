@@ -9,6 +9,10 @@ use crate::storage::{Decoded, GapRow};
 use bytes::Bytes;
 use hub_model::Class;
 
+/// What a gap costs a batch, in bytes: it is some statements, and a full batch of 512 takes about as long as one of
+/// blocks.
+const GAP_COST: usize = 8 * 1024;
+
 /// An arrival that may be stored.
 #[derive(Clone, Debug)]
 pub(super) struct Checked {
@@ -33,11 +37,13 @@ impl Checked {
         }
     }
 
-    pub(super) fn bytes(&self) -> usize {
-        match &self.content {
+    /// What it costs a batch, in bytes: what has none is statements.
+    pub(super) fn cost(&self) -> usize {
+        let body = match &self.content {
             Body::Block(_, bytes) => bytes.len(),
-            Body::Gap(_) => 0,
-        }
+            Body::Gap(_) => GAP_COST,
+        };
+        body + GAP_COST * self.zero_gaps.len()
     }
 }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hub_model::{HubId, LogEpoch, RangeSet, SeqRange, UtcMs};
 use hub_store::block::BlockHeader;
+use northbound_sync::Kind;
 use northbound_wire::{Lane, RefusalCode};
 use tokio::sync::Notify;
 use tracing::warn;
@@ -26,6 +27,16 @@ use crate::storage::{
 /// Rows that one arrival may touch. A gap over more than this is no gap of ours: it would hold up everyone.
 const OVERLAPS_MAX: usize = 20_000;
 
+/// Rows that a batch looks at, those it puts in included; what would touch more waits for the next batch. One arrival
+/// always has its place.
+const BATCH_ROWS_MAX: usize = 32_768;
+
+/// An arrival that touches no more than these many rows never waits for that: nearly all touch one or two.
+const FEW_ROWS: usize = 16;
+
+/// Rows that are counted in the time one is read.
+const COUNTED_PER_ROW: usize = 16;
+
 /// Epochs kept in mind as written down; beyond, they are written down again, which does no harm.
 const EPOCHS_KNOWN_MAX: usize = 100_000;
 
@@ -41,6 +52,8 @@ pub(super) enum Verdict {
     Known,
     /// It does not fit what is stored.
     Refused(RefusalCode, String),
+    /// Not decided: the batch has touched enough rows.
+    Deferred,
 }
 
 /// What became of a batch.
@@ -135,10 +148,10 @@ impl Committer {
             if !self.epochs_known.contains(&(*hub, lane.epoch)) {
                 db.note_epoch(*hub, lane.epoch, now).await?;
             }
-            for row in &change.remove {
-                db.remove_range(*hub, *lane, row).await?;
-                emptied.extend(row.block().map(|block| block.object));
+            for (first, last) in &change.remove {
+                db.remove_ranges(*hub, *lane, first, last).await?;
             }
+            emptied.extend(&change.emptied);
             for row in &change.keep {
                 db.insert_range(*hub, *lane, row).await?;
             }
@@ -250,46 +263,130 @@ impl Committer {
 
 /// Decides, lane by lane and in the order of arrival, what changes.
 async fn plan(db: &mut Db<'_>, batch: &[Waiting]) -> Result<Plan, StorageError> {
-    let mut lanes: BTreeMap<LaneOf, Vec<usize>> = BTreeMap::new();
-    for (at, waiting) in batch.iter().enumerate() {
-        lanes.entry((waiting.hub, waiting.arrival.lane)).or_default().push(at);
-    }
-    let mut verdicts = vec![Verdict::Known; batch.len()];
+    let mut verdicts = vec![Verdict::Deferred; batch.len()];
     let mut changes = BTreeMap::new();
-    for ((hub, lane), arrivals) in lanes {
+    let mut rows_left = BATCH_ROWS_MAX;
+    for ((hub, lane), arrivals) in lanes(batch) {
+        let mut planning = Planning { db, batch, hub, lane, plan: LanePlan::default(), rows_left };
         // Arrivals of a lane follow each other: merged, they are one range and one look.
         let ranges: RangeSet = arrivals.iter().map(|at| batch[*at].arrival.range).collect();
-        let mut rows = Vec::new();
-        let mut too_many = RangeSet::new();
-        for range in ranges.iter() {
-            let found = db.overlapping(hub, lane, range, OVERLAPS_MAX).await?;
-            if found.len() >= OVERLAPS_MAX {
-                too_many.insert(range);
-            } else {
-                rows.extend(found);
+        let ranges: Vec<SeqRange> = ranges.iter().collect();
+        let mut groups: Vec<Vec<usize>> = vec![Vec::new(); ranges.len()];
+        for at in arrivals {
+            let from = batch[at].arrival.range.from;
+            groups[ranges.partition_point(|range| range.to <= from)].push(at);
+        }
+        for (range, arrivals) in ranges.into_iter().zip(groups) {
+            for (at, verdict) in planning.group(range, &arrivals).await? {
+                verdicts[at] = verdict;
             }
         }
-        // A row that two of the ranges reach into was found twice.
-        rows.sort_by_key(|row: &RangeRow| (row.kind(), row.range));
-        rows.dedup();
-        let mut plan = LanePlan::new(rows);
-        for at in arrivals {
-            let arrival = &batch[at].arrival;
-            verdicts[at] = if too_many.covers(arrival.range) {
-                let detail =
-                    "it lies over more blocks than are looked at at once; send smaller ranges".to_owned();
-                Verdict::Refused(RefusalCode::Malformed, detail)
-            } else {
-                match plan.place(at, arrival.kind(), arrival.range) {
-                    Ok(true) => Verdict::Changed,
-                    Ok(false) => Verdict::Known,
-                    Err(crossing) => Verdict::Refused(RefusalCode::BlockCrossing, crossing.to_string()),
-                }
-            };
-        }
-        changes.insert((hub, lane), plan.finish());
+        rows_left = planning.rows_left;
+        changes.insert((hub, lane), planning.plan.finish());
     }
     Ok(Plan { changes, verdicts })
+}
+
+/// Lanes in the order of their first arrivals, which is that of the hubs' turns, each with its arrivals.
+fn lanes(batch: &[Waiting]) -> Vec<(LaneOf, Vec<usize>)> {
+    let mut places: BTreeMap<LaneOf, usize> = BTreeMap::new();
+    let mut lanes: Vec<(LaneOf, Vec<usize>)> = Vec::new();
+    for (at, waiting) in batch.iter().enumerate() {
+        let lane = (waiting.hub, waiting.arrival.lane);
+        let place = *places.entry(lane).or_insert_with(|| {
+            lanes.push((lane, Vec::new()));
+            lanes.len() - 1
+        });
+        lanes[place].1.push(at);
+    }
+    lanes
+}
+
+/// A lane while it is planned.
+struct Planning<'a, 'c> {
+    db: &'a mut Db<'c>,
+    batch: &'a [Waiting],
+    hub: HubId,
+    lane: Lane,
+    plan: LanePlan,
+    rows_left: usize,
+}
+
+impl Planning<'_, '_> {
+    /// Decides arrivals that touch each other, and no others, as far as there is room: the rest stays deferred.
+    async fn group(
+        &mut self,
+        range: SeqRange,
+        arrivals: &[usize],
+    ) -> Result<Vec<(usize, Verdict)>, StorageError> {
+        let is_plain = |at: &usize| self.batch[*at].arrival.kind() == Kind::Gap;
+        if arrivals.iter().all(is_plain) && self.db.is_covered(self.hub, self.lane, range).await? {
+            // Everything outranks them.
+            return Ok(arrivals.iter().map(|at| (*at, Verdict::Known)).collect());
+        }
+        if let Some(rows) = self.rows_of(range).await? {
+            return Ok(self.place(rows, arrivals));
+        }
+        // Together they touch too much: one after the other then.
+        let mut decided = Vec::new();
+        for at in arrivals {
+            let range = self.batch[*at].arrival.range;
+            if self.rows_left == 0 {
+                break;
+            }
+            if let Some(rows) = self.rows_of(range).await? {
+                decided.extend(self.place(rows, &[*at]));
+            } else if self.count(range).await? > OVERLAPS_MAX {
+                let detail = "it lies over more blocks than are looked at at once; send smaller ranges";
+                decided.push((*at, Verdict::Refused(RefusalCode::Malformed, detail.to_owned())));
+            } else {
+                break;
+            }
+        }
+        Ok(decided)
+    }
+
+    /// Every row of a range; `None` when they are more than may be looked at now.
+    async fn rows_of(&mut self, range: SeqRange) -> Result<Option<Vec<RangeRow>>, StorageError> {
+        let few = self.db.overlapping(self.hub, self.lane, range, FEW_ROWS + 1).await?;
+        if few.len() <= FEW_ROWS {
+            return Ok(Some(few));
+        }
+        let count = self.count(range).await?;
+        if count > OVERLAPS_MAX.min(self.rows_left) {
+            return Ok(None);
+        }
+        self.rows_left -= count;
+        Ok(Some(self.db.overlapping(self.hub, self.lane, range, OVERLAPS_MAX).await?))
+    }
+
+    /// How many rows a range has, as far as it matters.
+    async fn count(&mut self, range: SeqRange) -> Result<usize, StorageError> {
+        let count = self.db.count_overlapping(self.hub, self.lane, range, OVERLAPS_MAX + 1).await?;
+        self.rows_left = self.rows_left.saturating_sub(count / COUNTED_PER_ROW);
+        Ok(count)
+    }
+
+    fn place(&mut self, rows: Vec<RangeRow>, arrivals: &[usize]) -> Vec<(usize, Verdict)> {
+        self.plan.look(rows);
+        let mut decided = Vec::with_capacity(arrivals.len());
+        for at in arrivals {
+            let arrival = &self.batch[*at].arrival;
+            let verdict = match self.plan.place(*at, arrival.kind(), arrival.range) {
+                Ok(taken) => {
+                    let many = taken.rows.saturating_sub(FEW_ROWS);
+                    self.rows_left = self.rows_left.saturating_sub(many);
+                    if taken.changes { Verdict::Changed } else { Verdict::Known }
+                }
+                Err(crossing) => Verdict::Refused(RefusalCode::BlockCrossing, crossing.to_string()),
+            };
+            decided.push((*at, verdict));
+            if self.rows_left == 0 {
+                break;
+            }
+        }
+        decided
+    }
 }
 
 /// The bytes of the blocks that go in, one behind the other, and where each begins.
@@ -337,7 +434,10 @@ impl RangeBody {
 }
 
 async fn put_zero_gaps(db: &mut Db<'_>, batch: &[Waiting], verdicts: &[Verdict]) -> Result<(), StorageError> {
-    let taken = batch.iter().zip(verdicts).filter(|(_, verdict)| !matches!(verdict, Verdict::Refused(..)));
+    let taken = batch
+        .iter()
+        .zip(verdicts)
+        .filter(|(_, verdict)| matches!(verdict, Verdict::Changed | Verdict::Known));
     for (Waiting { hub, arrival, .. }, _) in taken {
         for gap in &arrival.zero_gaps {
             db.put_zero_gap(*hub, arrival.lane, gap).await?;

@@ -2,7 +2,7 @@
 //! when both are durable.
 //!
 //! `check` looks at each arrival by itself, in its connection's task. The task (`task`) gathers what waits, as `pace`
-//! allows; `lane` decides, without I/O, what a batch does to the ranges of a lane; `commit` writes. Only this task
+//! allows, and lets hubs take turns (`queues`); `lane` decides, without I/O, what a batch does to the ranges of a lane; `commit` writes. Only this task
 //! changes `ranges` and `coverage`, also to take out what turns out to be damaged.
 //!
 //! Invariants: nothing is answered before its object and its rows are synced; a batch is there as a whole or not at
@@ -12,6 +12,7 @@ mod check;
 mod commit;
 mod lane;
 mod pace;
+mod queues;
 mod repair;
 mod task;
 #[cfg(test)]
@@ -20,7 +21,7 @@ mod tests;
 use std::sync::Arc;
 
 use hub_model::HubId;
-use northbound_sync::{Arrival, Content, Placed};
+use northbound_sync::{Arrival, Placed};
 use northbound_wire::{Lane, RefusalCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
@@ -31,7 +32,7 @@ use crate::counts::Counts;
 use crate::storage::RangeRow;
 use check::Checked;
 
-/// Bytes of blocks that may wait for their commit, in KiB; beyond, connections wait, and so do their hubs. Eight full
+/// Blocks and gaps that may wait for their commit, in KiB, gaps as they count toward a batch; beyond, connections wait, and so do their hubs. Eight full
 /// batches.
 const WAITING_KIB: usize = 32 * 1024;
 
@@ -88,10 +89,6 @@ impl Ingest {
     /// Checks an arrival and hands it over, as soon as there is room. Arrivals of one caller are placed in the order of
     /// the calls.
     pub async fn submit(&self, hub: HubId, arrival: Arrival) -> Pending {
-        let bytes = match &arrival.content {
-            Content::Block(bytes) => bytes.len(),
-            Content::Gap { .. } => 0,
-        };
         let checked = match check::check(arrival) {
             Ok(checked) => checked,
             Err((code, detail)) => {
@@ -99,7 +96,7 @@ impl Ingest {
                 return Pending(Promise::Ready(Placed::Refused(code, detail)));
             }
         };
-        let units = u32::try_from((bytes / 1024).clamp(1, WAITING_KIB)).unwrap_or(1);
+        let units = u32::try_from((checked.cost() / 1024).clamp(1, WAITING_KIB)).unwrap_or(1);
         let Ok(room) = Arc::clone(&self.room).acquire_many_owned(units).await else {
             return Pending(Promise::Ready(stopping()));
         };

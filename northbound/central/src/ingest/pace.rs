@@ -4,10 +4,11 @@
 //! gathers, so under load batches grow by themselves. What would be bad is a steady drip of tiny objects, thousands of
 //! hubs with a block now and then: each small object costs from an allowance, and when that is used up, batches wait.
 
-/// A batch is written when it has these many bytes: larger objects are no cheaper to write or to read from.
+/// A batch is written when it has these many bytes: larger objects are no cheaper to write or to read from. Gaps count
+/// as if they had some.
 pub(super) const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// And when it has these many arrivals: gaps have no bytes, and each is some statements.
+/// And when it has these many arrivals: each is some statements.
 pub(super) const BATCH_ARRIVALS_MAX: usize = 1_024;
 
 /// How long a batch waits at most.

@@ -12,7 +12,8 @@ use tracing::{debug, error, info, warn};
 
 use super::check::Body;
 use super::commit::{Committer, Verdict};
-use super::pace::{BATCH_ARRIVALS_MAX, BATCH_BYTES_MAX, Pace};
+use super::pace::Pace;
+use super::queues::Queues;
 use super::{Ingest, QUEUE_ARRIVALS, Request, WAITING_KIB, Waiting};
 use crate::clock::Clock;
 use crate::counts::Counts;
@@ -25,6 +26,7 @@ const FAILURE_PAUSE: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub struct IngestTask {
     inbox: mpsc::Receiver<Request>,
+    queues: Queues,
     pub(super) committer: Committer,
     clock: Clock,
     counts: Arc<Counts>,
@@ -43,26 +45,15 @@ impl Ingest {
         let room = Arc::new(Semaphore::new(WAITING_KIB));
         let committer = Committer::new(storage, Arc::clone(&counts), definitions);
         let pace = Pace::new(clock.mono_ms());
-        let task = IngestTask { inbox, committer, clock, counts: Arc::clone(&counts), pace };
+        let task = IngestTask {
+            inbox,
+            queues: Queues::default(),
+            committer,
+            clock,
+            counts: Arc::clone(&counts),
+            pace,
+        };
         (Ingest { inbox: outbox, room, counts }, task)
-    }
-}
-
-/// What was gathered.
-#[derive(Debug, Default)]
-struct Batch {
-    arrivals: Vec<Waiting>,
-    bytes: usize,
-}
-
-impl Batch {
-    fn push(&mut self, waiting: Waiting) {
-        self.bytes += waiting.arrival.bytes();
-        self.arrivals.push(waiting);
-    }
-
-    fn is_full(&self) -> bool {
-        self.bytes >= BATCH_BYTES_MAX || self.arrivals.len() >= BATCH_ARRIVALS_MAX
     }
 }
 
@@ -71,6 +62,10 @@ impl IngestTask {
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let mut stopping = false;
         loop {
+            if !self.queues.is_empty() {
+                self.store().await;
+                continue;
+            }
             let request = tokio::select! {
                 request = self.inbox.recv() => request,
                 () = stopped(&mut stop), if !stopping => {
@@ -80,25 +75,25 @@ impl IngestTask {
                 }
             };
             match request {
-                Some(Request::Store(waiting)) => self.store(*waiting).await,
+                Some(Request::Store(waiting)) => self.queues.push(*waiting),
                 Some(forget @ Request::Forget { .. }) => self.forget(forget).await,
                 None => return,
             }
         }
     }
 
-    async fn store(&mut self, first: Waiting) {
-        let mut batch = Batch::default();
-        batch.push(first);
-        let after = self.gather(&mut batch).await;
+    async fn store(&mut self) {
+        let forgets = self.gather().await;
+        let batch = self.queues.take();
         self.commit(batch).await;
-        if let Some(forget) = after {
+        for forget in forgets {
             self.forget(forget).await;
         }
     }
 
-    /// Takes what waits, and waits for more as long as the pace says. What is no arrival ends the batch.
-    async fn gather(&mut self, batch: &mut Batch) -> Option<Request> {
+    /// Takes what waits into the queues, and waits for more as long as the pace says. What is to be forgotten ends
+    /// that; each of who asks for it waits for the answer, so there are few.
+    async fn gather(&mut self) -> Vec<Request> {
         let wait_ms = self.pace.wait_ms(self.clock.mono_ms());
         let deadline = async {
             if wait_ms > 0 {
@@ -107,29 +102,35 @@ impl IngestTask {
         };
         let mut deadline = std::pin::pin!(deadline);
         let mut over = wait_ms == 0;
-        while !batch.is_full() {
-            let request = match self.inbox.try_recv() {
-                Ok(request) => Some(request),
-                Err(_) if over => return None,
-                Err(_) => tokio::select! {
-                    request = self.inbox.recv() => request,
-                    () = deadline.as_mut() => {
-                        over = true;
-                        continue;
-                    }
+        let mut forgets = Vec::new();
+        loop {
+            // Also what a full batch has no room for: whose turn it is can only be said when all are there.
+            while let Ok(request) = self.inbox.try_recv() {
+                self.sort(request, &mut forgets);
+            }
+            if over || self.queues.fill_a_batch() || !forgets.is_empty() {
+                return forgets;
+            }
+            tokio::select! {
+                request = self.inbox.recv() => match request {
+                    Some(request) => self.sort(request, &mut forgets),
+                    None => return forgets,
                 },
-            };
-            match request {
-                Some(Request::Store(waiting)) => batch.push(*waiting),
-                other => return other,
+                () = deadline.as_mut() => over = true,
             }
         }
-        None
     }
 
-    async fn commit(&mut self, batch: Batch) {
+    fn sort(&mut self, request: Request, forgets: &mut Vec<Request>) {
+        match request {
+            Request::Store(waiting) => self.queues.push(*waiting),
+            forget @ Request::Forget { .. } => forgets.push(forget),
+        }
+    }
+
+    async fn commit(&mut self, batch: Vec<Waiting>) {
         let now = self.clock.utc();
-        let outcome = self.committer.commit(&batch.arrivals, now).await;
+        let outcome = self.committer.commit(&batch, now).await;
         #[cfg(test)]
         if self.committer.is_dead() {
             return std::future::pending().await;
@@ -142,10 +143,15 @@ impl IngestTask {
                 if committed.object_bytes > 0 {
                     self.pace.wrote(committed.object_bytes);
                 }
-                debug!(arrivals = batch.arrivals.len(), bytes = committed.object_bytes, "committed");
-                for (waiting, verdict) in batch.arrivals.into_iter().zip(committed.verdicts) {
-                    self.answer(waiting, verdict);
+                debug!(arrivals = batch.len(), bytes = committed.object_bytes, "committed");
+                let mut deferred = Vec::new();
+                for (waiting, verdict) in batch.into_iter().zip(committed.verdicts) {
+                    match verdict {
+                        Verdict::Deferred => deferred.push(waiting),
+                        decided => self.answer(waiting, decided),
+                    }
                 }
+                self.queues.put_back(deferred);
             }
             Err(error) => self.fail(batch, &error).await,
         }
@@ -168,6 +174,7 @@ impl IngestTask {
                 self.counts.known.add(1);
                 Placed::Accounted
             }
+            Verdict::Deferred => return,
             Verdict::Refused(code, detail) => {
                 let Waiting { hub, arrival, .. } = &waiting;
                 warn!(%hub, class = arrival.lane.class.name(), range = %arrival.range, code = code.name(), detail, "refused");
@@ -180,12 +187,12 @@ impl IngestTask {
     }
 
     /// Every arrival of the batch is answered the same: nothing of it is there, or at least nobody was told so.
-    async fn fail(&mut self, batch: Batch, error: &StorageError) {
+    async fn fail(&mut self, batch: Vec<Waiting>, error: &StorageError) {
         self.counts.commit_failures.add(1);
         if !self.counts.storing_fails.swap(true, Ordering::Relaxed) {
             error!(%error, "blocks cannot be stored: hubs keep them and try again; look at the disk");
         }
-        for waiting in batch.arrivals {
+        for waiting in batch {
             self.counts.refused(RefusalCode::StorageFailed);
             let detail = "central cannot store at the moment; keep it and try again".to_owned();
             let _gone = waiting.answer.send(Placed::Refused(RefusalCode::StorageFailed, detail));

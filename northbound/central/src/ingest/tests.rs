@@ -378,6 +378,71 @@ async fn a_commit_whose_end_is_not_known_is_sorted_out() {
     faulty.end().await;
 }
 
+/// Gaps that share no number with each other and leave a hole between them.
+fn tiny_gaps(count: u64) -> impl Iterator<Item = Arrival> {
+    (0..count).map(|n| gap(r(2 * n, 2 * n + 1), GapCause::Evicted))
+}
+
+#[tokio::test]
+async fn a_hub_with_thousands_of_gaps_holds_nobody_up() {
+    let folder = Folder::new("hostile-gaps");
+    let running = Running::start(folder.path()).await;
+    let (hostile, told) = (running.ingest.clone(), tokio::sync::oneshot::channel());
+    let (half, submitted) = told;
+    let hostile = async {
+        let (mut pending, mut half) = (Vec::new(), Some(half));
+        for (n, gap) in tiny_gaps(20_000).enumerate() {
+            pending.push(hostile.submit(HUB, gap).await);
+            if n == 4_000 {
+                half.take().unwrap().send(()).unwrap();
+            }
+        }
+        for pending in pending {
+            assert_eq!(pending.placed().await, Placed::Accounted);
+        }
+    };
+    let other = async {
+        submitted.await.unwrap();
+        for n in 0..5 {
+            let before = running.counts.commits.get();
+            let placed = running.ingest.store(hub_id(8), block(r(n * 10, n * 10 + 10))).await;
+            assert_eq!(placed, Placed::Accounted);
+            let waited = running.counts.commits.get() - before;
+            assert!(waited <= 4, "a block waited for {waited} batches");
+        }
+    };
+    tokio::join!(hostile, other);
+    assert_eq!(accounted(&running.storage).await.iter().count(), 20_000);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn wide_gaps_wait_for_each_other_and_for_nobody_else() {
+    let folder = Folder::new("wide-gaps");
+    let running = Running::start(folder.path()).await;
+    let mut pending = Vec::new();
+    for gap in tiny_gaps(3_000) {
+        pending.push(running.ingest.submit(HUB, gap).await);
+    }
+    // Each over all of what is there, and none over quite the same.
+    let wide =
+        |n: u64| gap(r(n, 6_000), if n.is_multiple_of(2) { GapCause::Expired } else { GapCause::Deleted });
+    for n in 0..100 {
+        pending.push(running.ingest.submit(HUB, wide(n)).await);
+    }
+    let before = running.counts.commits.get();
+    assert_eq!(running.ingest.store(hub_id(8), block(r(0, 10))).await, Placed::Accounted);
+    let waited = running.counts.commits.get() - before;
+    assert!(waited <= 3, "a block waited for {waited} batches");
+    for pending in pending {
+        assert_eq!(pending.placed().await, Placed::Accounted);
+    }
+    let expected = BTreeMap::from([((r(0, 1), Kind::Expired), ()), ((r(1, 6_000), Kind::Deleted), ())]);
+    assert_eq!(found(&running.storage).await, expected);
+    assert_eq!(accounted(&running.storage).await, RangeSet::from_range(r(0, 6_000)));
+    running.stop().await;
+}
+
 #[derive(Clone, Debug)]
 enum Op {
     Arrive(Vec<(u8, u64, u64)>),

@@ -8,21 +8,32 @@ use super::cell::{Cells, class, epoch, number};
 use super::database::Db;
 use super::{Storage, StorageError};
 
-/// Ranges that share a number with `$5..$6` or touch it.
-const TOUCHING: &str = "SELECT from_seq, to_seq FROM coverage
+/// Where the ranges begin and end that share a number with `$5..$6` or touch it, and how many they are.
+const TOUCHING: &str = "SELECT MIN(from_seq) AS from_seq, MAX(to_seq) AS to_seq, COUNT(*) AS ranges FROM coverage
     WHERE org_id = $1 AND hub_id = $2 AND epoch = $3 AND class = $4 AND from_seq <= $6
         AND from_seq >= COALESCE((SELECT MAX(from_seq) FROM coverage WHERE org_id = $1 AND hub_id = $2 AND epoch = $3
             AND class = $4 AND from_seq <= $5), $5)
-        AND to_seq >= $5
-    ORDER BY from_seq";
+        AND to_seq >= $5";
+
+const REMOVE: &str = "DELETE FROM coverage
+    WHERE org_id = $1 AND hub_id = $2 AND epoch = $3 AND class = $4 AND from_seq >= $5 AND from_seq <= $6";
+
+/// The range that holds a number.
+const HOLDING: &str = "SELECT from_seq, to_seq FROM coverage
+    WHERE org_id = $1 AND hub_id = $2 AND epoch = $3 AND class = $4 AND from_seq <= $5
+    ORDER BY from_seq DESC LIMIT 1";
 
 const ALL: &str = "SELECT from_seq, to_seq FROM coverage
     WHERE org_id = $1 AND hub_id = $2 AND epoch = $3 AND class = $4 ORDER BY from_seq";
 
 /// Statements that must not read a whole table, with the index each goes by.
 #[cfg(test)]
-pub(super) const LOOKUPS: &[(&str, &str)] =
-    &[(TOUCHING, "sqlite_autoindex_coverage_1"), (ALL, "sqlite_autoindex_coverage_1")];
+pub(super) const LOOKUPS: &[(&str, &str)] = &[
+    (TOUCHING, "sqlite_autoindex_coverage_1"),
+    (REMOVE, "sqlite_autoindex_coverage_1"),
+    (HOLDING, "sqlite_autoindex_coverage_1"),
+    (ALL, "sqlite_autoindex_coverage_1"),
+];
 
 impl Db<'_> {
     /// Every number of a lane that is accounted for.
@@ -32,6 +43,20 @@ impl Db<'_> {
         rows.iter().map(|row| Cells(row).range()).collect()
     }
 
+    /// Whether every number of a range is accounted for.
+    pub(crate) async fn is_covered(
+        &mut self,
+        hub: HubId,
+        lane: Lane,
+        range: SeqRange,
+    ) -> Result<bool, StorageError> {
+        let query = sqlx::query(HOLDING).bind(self.org).bind(hub.to_string()).bind(epoch(lane.epoch));
+        let query = query.bind(class(lane.class)).bind(number(range.from));
+        let row = query.fetch_optional(&mut *self.conn).await?;
+        let held = row.map(|row| Cells(&row).range()).transpose()?;
+        Ok(held.is_some_and(|held| held.covers(range)))
+    }
+
     /// Adds numbers.
     pub(crate) async fn cover(
         &mut self,
@@ -39,7 +64,19 @@ impl Db<'_> {
         lane: Lane,
         range: SeqRange,
     ) -> Result<(), StorageError> {
-        self.change_coverage(hub, lane, range, |set| set.insert(range)).await
+        let Some((touched, count)) = self.touching(hub, lane, range).await? else {
+            return self.insert_coverage(hub, lane, range).await;
+        };
+        let merged = SeqRange::new(range.from.min(touched.from), range.to.max(touched.to));
+        if count == 1 && merged == touched {
+            return Ok(());
+        }
+        // What nearly every block does: it follows the one before.
+        if count == 1 && merged.from == touched.from {
+            return self.extend_coverage(hub, lane, merged).await;
+        }
+        self.remove_coverage(hub, lane, touched.from, range.to).await?;
+        self.insert_coverage(hub, lane, merged).await
     }
 
     /// Takes numbers out: they are holes again, and hubs are asked for them.
@@ -49,36 +86,32 @@ impl Db<'_> {
         lane: Lane,
         range: SeqRange,
     ) -> Result<(), StorageError> {
-        self.change_coverage(hub, lane, range, |set| set.remove(range)).await
+        let Some((touched, _)) = self.touching(hub, lane, range).await? else { return Ok(()) };
+        self.remove_coverage(hub, lane, touched.from, range.to).await?;
+        if touched.from < range.from {
+            self.insert_coverage(hub, lane, SeqRange::new(touched.from, range.from)).await?;
+        }
+        if range.to < touched.to {
+            self.insert_coverage(hub, lane, SeqRange::new(range.to, touched.to)).await?;
+        }
+        Ok(())
     }
 
-    async fn change_coverage(
+    /// From the first to the last of the ranges that share a number with a range or touch it, and how many there are.
+    async fn touching(
         &mut self,
         hub: HubId,
         lane: Lane,
         range: SeqRange,
-        change: impl FnOnce(&mut RangeSet),
-    ) -> Result<(), StorageError> {
+    ) -> Result<Option<(SeqRange, u64)>, StorageError> {
         let query = sqlx::query(TOUCHING).bind(self.org).bind(hub.to_string()).bind(epoch(lane.epoch));
         let query = query.bind(class(lane.class)).bind(number(range.from)).bind(number(range.to));
-        let rows = query.fetch_all(&mut *self.conn).await?;
-        let before: RangeSet = rows.iter().map(|row| Cells(row).range()).collect::<Result<_, _>>()?;
-        let mut after = before.clone();
-        change(&mut after);
-        // What nearly every block does: it follows the one before.
-        let (mut was, mut is) = (before.iter(), after.iter());
-        if let (Some(old), None, Some(new), None) = (was.next(), was.next(), is.next(), is.next())
-            && old.from == new.from
-        {
-            return if old == new { Ok(()) } else { self.extend_coverage(hub, lane, new).await };
+        let row = query.fetch_one(&mut *self.conn).await?;
+        let cells = Cells(&row);
+        match cells.count("ranges")? {
+            0 => Ok(None),
+            count => Ok(Some((cells.range()?, count))),
         }
-        for gone in before.iter().filter(|range| !after.iter().any(|a| a == *range)) {
-            self.remove_coverage(hub, lane, gone).await?;
-        }
-        for new in after.iter().filter(|range| !before.iter().any(|b| b == *range)) {
-            self.insert_coverage(hub, lane, new).await?;
-        }
-        Ok(())
     }
 
     async fn insert_coverage(&mut self, hub: HubId, lane: Lane, range: SeqRange) -> Result<(), StorageError> {
@@ -102,13 +135,17 @@ impl Db<'_> {
         Ok(())
     }
 
-    async fn remove_coverage(&mut self, hub: HubId, lane: Lane, range: SeqRange) -> Result<(), StorageError> {
-        let statement = sqlx::query(
-            "DELETE FROM coverage
-             WHERE org_id = $1 AND hub_id = $2 AND epoch = $3 AND class = $4 AND from_seq = $5",
-        );
-        let statement = statement.bind(self.org).bind(hub.to_string()).bind(epoch(lane.epoch));
-        statement.bind(class(lane.class)).bind(number(range.from)).execute(&mut *self.conn).await?;
+    /// Takes out the ranges that begin from the one number to the other, both included.
+    async fn remove_coverage(
+        &mut self,
+        hub: HubId,
+        lane: Lane,
+        first: u64,
+        last: u64,
+    ) -> Result<(), StorageError> {
+        let statement = sqlx::query(REMOVE).bind(self.org).bind(hub.to_string()).bind(epoch(lane.epoch));
+        let statement = statement.bind(class(lane.class)).bind(number(first)).bind(number(last));
+        statement.execute(&mut *self.conn).await?;
         Ok(())
     }
 }

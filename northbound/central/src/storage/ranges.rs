@@ -132,6 +132,13 @@ const OVERLAPPING: &str = columns!(
      ORDER BY from_seq LIMIT $8"
 );
 
+/// How many those are, and one more where the one from below ends before `$6`.
+const COUNT_OVERLAPPING: &str = "SELECT COUNT(*) FROM (SELECT 1 FROM ranges
+     WHERE org_id = $1 AND hub_id = $2 AND epoch = $3 AND class = $4 AND layer = $5 AND from_seq < $7
+         AND from_seq >= COALESCE((SELECT MAX(from_seq) FROM ranges WHERE org_id = $1 AND hub_id = $2 AND epoch = $3
+             AND class = $4 AND layer = $5 AND from_seq <= $6), $6)
+     LIMIT $8)";
+
 const LAYERS: [i64; 2] = [0, 1];
 
 /// Blocks by number.
@@ -180,12 +187,17 @@ const GAP_RANGES: &str = columns!(
 const UNDECODED: &str =
     columns!("WHERE org_id = $1 AND decoded = 1 ORDER BY hub_id, epoch, from_seq LIMIT $2");
 
+const REMOVE: &str = "DELETE FROM ranges
+    WHERE org_id = $1 AND hub_id = $2 AND epoch = $3 AND class = $4 AND layer = $5 AND from_seq >= $6
+        AND from_seq <= $7";
+
 const OF_OBJECT: &str = columns!("WHERE org_id = $1 AND object_id = $2 ORDER BY offset_bytes");
 
 /// Statements that must not read a whole table, with the index each goes by.
 #[cfg(test)]
 pub(super) const LOOKUPS: &[(&str, &str)] = &[
     (OVERLAPPING, "sqlite_autoindex_ranges_1"),
+    (COUNT_OVERLAPPING, "sqlite_autoindex_ranges_1"),
     (BLOCKS, "sqlite_autoindex_ranges_1"),
     (BLOCKS_OF_BOOT, "sqlite_autoindex_ranges_1"),
     (BLOCKS_OF_WALL, "sqlite_autoindex_ranges_1"),
@@ -195,6 +207,7 @@ pub(super) const LOOKUPS: &[(&str, &str)] = &[
     (GAP_RANGES, "ranges_gaps"),
     (UNDECODED, "ranges_undecoded"),
     (OF_OBJECT, "ranges_by_object"),
+    (REMOVE, "sqlite_autoindex_ranges_1"),
 ];
 
 /// Which blocks are looked for.
@@ -224,6 +237,25 @@ impl Db<'_> {
         Ok(found)
     }
 
+    /// How many rows [`Db::overlapping`] finds, or two more: at most `limit` per layer.
+    pub(crate) async fn count_overlapping(
+        &mut self,
+        hub: HubId,
+        lane: Lane,
+        range: SeqRange,
+        limit: usize,
+    ) -> Result<usize, StorageError> {
+        let mut found = 0;
+        for layer in LAYERS {
+            let query = sqlx::query_scalar(COUNT_OVERLAPPING).bind(self.org).bind(hub.to_string());
+            let query = query.bind(epoch(lane.epoch)).bind(class(lane.class)).bind(layer);
+            let query = query.bind(number(range.from)).bind(number(range.to)).bind(size(limit));
+            let count: i64 = query.fetch_one(&mut *self.conn).await?;
+            found += usize::try_from(count).map_err(|_| StorageError::Malformed("count"))?;
+        }
+        Ok(found)
+    }
+
     async fn overlapping_layer(
         &mut self,
         hub: HubId,
@@ -236,7 +268,7 @@ impl Db<'_> {
         let query = query.bind(class(lane.class)).bind(layer);
         let query = query.bind(number(range.from)).bind(number(range.to)).bind(size(limit));
         let rows = query.fetch_all(&mut *self.conn).await?;
-        rows.iter().map(|row| Ok(read(row)?.2)).collect()
+        bare(&rows)
     }
 
     /// Blocks of a span that begin at `from_seq` or later, by number.
@@ -255,7 +287,7 @@ impl Db<'_> {
         };
         let query = self.of_span(statement, hub, lane, span, from_seq, limit);
         let rows = query.fetch_all(&mut *self.conn).await?;
-        rows.iter().map(|row| Ok(read(row)?.2)).collect()
+        bare(&rows)
     }
 
     /// Where the blocks of a span begin that begin at `from_seq` or later, by number; `None` when there are more than
@@ -294,7 +326,7 @@ impl Db<'_> {
         let query = sqlx::query(BLOCK_AT).bind(self.org).bind(hub.to_string()).bind(epoch(lane.epoch));
         let query = query.bind(class(lane.class)).bind(number(from_seq));
         let row = query.fetch_optional(&mut *self.conn).await?;
-        row.map(|row| Ok(read(&row)?.2)).transpose()
+        Ok(row.map(|row| read(&row)).transpose()?.map(|(_, _, row)| row))
     }
 
     /// A statement of a span with its values: `$1` to `$4` the lane, `$5` and `$6` as named, then those of the span.
@@ -331,7 +363,7 @@ impl Db<'_> {
         let query =
             query.bind(self.org).bind(hub.to_string()).bind(epoch(lane.epoch)).bind(class(lane.class));
         let rows = query.bind(number(from_seq)).bind(size(limit)).fetch_all(&mut *self.conn).await?;
-        rows.iter().map(|row| Ok(read(row)?.2)).collect()
+        bare(&rows)
     }
 
     /// Every block in an object.
@@ -430,16 +462,29 @@ impl Db<'_> {
         lane: Lane,
         row: &RangeRow,
     ) -> Result<(), StorageError> {
-        let statement = sqlx::query(
-            "DELETE FROM ranges
-             WHERE org_id = $1 AND hub_id = $2 AND epoch = $3 AND class = $4 AND layer = $5 AND from_seq = $6",
-        );
+        self.remove_ranges(hub, lane, row, row).await
+    }
+
+    /// Takes all rows of a layer out from the first to the last.
+    pub(crate) async fn remove_ranges(
+        &mut self,
+        hub: HubId,
+        lane: Lane,
+        first: &RangeRow,
+        last: &RangeRow,
+    ) -> Result<(), StorageError> {
+        let statement = sqlx::query(REMOVE);
         let statement = statement.bind(self.org).bind(hub.to_string()).bind(epoch(lane.epoch));
-        let statement =
-            statement.bind(class(lane.class)).bind(layer(row.kind())).bind(number(row.range.from));
+        let statement = statement.bind(class(lane.class)).bind(layer(first.kind()));
+        let statement = statement.bind(number(first.range.from)).bind(number(last.range.from));
         statement.execute(&mut *self.conn).await?;
         Ok(())
     }
+}
+
+/// Rows whose lane is known.
+fn bare(rows: &[SqliteRow]) -> Result<Vec<RangeRow>, StorageError> {
+    rows.iter().map(|row| Ok(read(row)?.2)).collect()
 }
 
 fn read(row: &SqliteRow) -> Result<(HubId, Lane, RangeRow), StorageError> {

@@ -235,7 +235,10 @@ async fn lookups_go_by_their_index() {
         let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
         let plan: Vec<(i64, i64, i64, String)> =
             sqlx::query_as(explain).fetch_all(&mut *reading.db().conn).await.unwrap();
-        let lines: Vec<&str> = plan.iter().map(|(_, _, _, line)| line.as_str()).collect();
+        // Rows that were found and are then counted are no table.
+        let of_found = |line: &&str| line.starts_with("CO-ROUTINE") || line.starts_with("SCAN (subquery");
+        let lines = plan.iter().map(|(_, _, _, line)| line.as_str());
+        let lines: Vec<&str> = lines.filter(|line| !of_found(line)).collect();
         assert!(lines[0].starts_with("SEARCH") && lines[0].contains(index), "{statement}\n{lines:#?}");
         assert!(lines.iter().all(|line| !line.starts_with("SCAN")), "{statement}\n{lines:#?}");
     }

@@ -20,7 +20,10 @@ struct Problem {
 /// The error of an answer that is not 200.
 pub(super) fn refusal(status: StatusCode, retry_after: Option<&str>, body: &[u8]) -> AskError {
     let problem: Problem = serde_json::from_slice(body).unwrap_or_default();
-    let said = problem.detail.as_deref().or(problem.title.as_deref());
+    let of_code = problem.code.as_deref().and_then(command).map(str::to_owned);
+    let detail =
+        problem.detail.as_deref().map(|detail| if of_code.is_some() { fact(detail) } else { detail });
+    let said = detail.or(problem.title.as_deref());
     let mut message = match said {
         Some(said) => shown(said),
         None if status.is_redirection() => {
@@ -37,8 +40,7 @@ pub(super) fn refusal(status: StatusCode, retry_after: Option<&str>, body: &[u8]
     if !named.is_empty() {
         message = format!("{message} ({})", named.join(", "));
     }
-    let of_code = || problem.code.as_deref().and_then(command).map(str::to_owned);
-    if let Some(advice) = advice(status, retry_after).or_else(of_code) {
+    if let Some(advice) = advice(status, retry_after).or(of_code) {
         message = format!("{message}\n{advice}");
     }
     AskError::new(kind(status), message)
@@ -56,8 +58,7 @@ fn kind(status: StatusCode) -> AskErrorKind {
 fn advice(status: StatusCode, retry_after: Option<&str>) -> Option<String> {
     match status.as_u16() {
         401 => Some(
-            "the token is unknown, revoked or over: make one with `relais-central token create --admin NAME`, and add the context \
-             anew with `relais context add`"
+            "make a token with `relais-central token create --admin NAME`, and add the context anew with `relais context add`"
                 .to_owned(),
         ),
         429 | 503 => Some(match retry_after.and_then(|text| text.parse::<u32>().ok()) {
@@ -66,6 +67,15 @@ fn advice(status: StatusCode, retry_after: Option<&str>) -> Option<String> {
         }),
         _ => None,
     }
+}
+
+/// What is, without the API's own advice behind it, which names routes where this program has a command.
+fn fact(detail: &str) -> &str {
+    let is_advice = |text: &str| text.contains("/v1/") || text.contains("hub=");
+    // What people have written is in quotes, and may look like advice.
+    let is_whole = |fact: &str| fact.matches('"').count().is_multiple_of(2);
+    let split = detail.rsplit_once("; ");
+    split.filter(|(fact, last)| is_advice(last) && is_whole(fact)).map_or(detail, |(fact, _)| fact)
 }
 
 /// Which command helps. The API's own advice names its routes.
@@ -116,6 +126,39 @@ mod tests {
             r#"{"detail":"too busy"}"#,
             AskErrorKind::Refused,
             "too busy\ntry again later",
+        );
+    }
+
+    #[test]
+    fn advice_is_given_once() {
+        let not_found = |code: &str, detail: &str, message: &str| {
+            let body = serde_json::json!({ "detail": detail, "code": code }).to_string();
+            check(404, None, &body, AskErrorKind::Refused, message);
+        };
+        not_found(
+            "hub-not-found",
+            "no hub hub_1 is known here; /v1/hubs lists those that are",
+            "no hub hub_1 is known here (code hub-not-found)\n`relais hub list` lists those there are",
+        );
+        not_found(
+            "device-not-found",
+            "no device \"a; /v1/b\" is known here",
+            "no device \"a; /v1/b\" is known here (code device-not-found)\n`relais device list` lists those there are",
+        );
+        not_found(
+            "device-ambiguous",
+            "\"x; y\" is a device of several hubs; say which with hub=hub_…, or use its id",
+            "\"x; y\" is a device of several hubs (code device-ambiguous)\nsay which with --hub; `relais device list` lists \
+             all of them",
+        );
+        not_found("other", "no; /v1/x helps", "no; /v1/x helps (code other)");
+        check(
+            401,
+            None,
+            r#"{"detail":"this token was not given out here, or has been taken back"}"#,
+            AskErrorKind::SignIn,
+            "this token was not given out here, or has been taken back\nmake a token with `relais-central token create \
+             --admin NAME`, and add the context anew with `relais context add`",
         );
     }
 

@@ -80,16 +80,21 @@ fn lines(
     limit: Option<u64>,
 ) -> Result<(), Failure> {
     let mut out = Lines::new();
-    if format == LineFormat::Csv {
-        out.write(&entries::csv_head(list))?;
-    }
+    // Not before it is known that there is a list: a question that fails prints nothing.
+    let mut head = (format == LineFormat::Csv).then(|| entries::csv_head(list));
     let followed = source.follow(limit, &mut |page| {
         for item in page.items() {
+            if let Some(head) = head.take() {
+                out.write(&head)?;
+            }
             out.write(&entries::line(list, format, item))?;
         }
         // Who reads along sees each page when it is there.
         out.flush()
     });
+    if let Some(head) = head.filter(|_| followed.is_ok()) {
+        out.write(&head)?;
+    }
     out.flush()?;
     followed
 }

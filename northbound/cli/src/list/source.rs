@@ -1,9 +1,11 @@
 //! Where the entries of a list come from: a question of the API, followed page by page.
 
+use hub_chassis::cli::output::printable;
 use hub_chassis::cli::{Failure, with_query};
 
+use super::entries;
 use super::page::ListPage;
-use super::specs::List;
+use super::specs::{HUBS, List};
 use crate::ask::AskError;
 use crate::follow::Trail;
 use crate::paging::{NextPage, Paging};
@@ -43,7 +45,20 @@ impl<'a> Source<'a> {
         if paging.stopped_early() {
             self.next_token = paging.token().map(str::to_owned);
         }
-        followed
+        followed?;
+        if self.taken == 0 && self.next_token.is_none() { self.check_hub() } else { Ok(()) }
+    }
+
+    /// Nothing of a hub may mean that there is no such hub: older centrals do not say so.
+    fn check_hub(&self) -> Result<(), Failure> {
+        let hub = self.params.iter().find(|(name, _)| *name == "hub").and_then(|(_, value)| value.as_deref());
+        let Some(hub) = hub else { return Ok(()) };
+        let mut is_known = false;
+        Source::new(self.ask, &HUBS, &[]).follow(None, &mut |page| {
+            is_known |= page.items().any(|item| entries::text(item, "id").eq_ignore_ascii_case(hub));
+            Ok(())
+        })?;
+        if is_known { Ok(()) } else { Err(no_such_hub(hub)) }
     }
 
     fn trail(
@@ -71,6 +86,13 @@ impl<'a> Source<'a> {
     pub(super) fn next_token(&self) -> Option<String> {
         self.next_token.clone()
     }
+}
+
+fn no_such_hub(hub: &str) -> Failure {
+    Failure::failed(format!(
+        "no hub {} is known at central\n`relais hub list` lists those there are",
+        printable(hub)
+    ))
 }
 
 #[cfg(test)]

@@ -83,11 +83,13 @@ impl Get<'_> {
 
     fn lines(&self, format: ReadingFormat) -> Result<(), Failure> {
         let mut out = Lines::new();
-        if format == ReadingFormat::Csv {
-            out.write(lines::CSV_HEAD)?;
-        }
+        // Not before the first page: a question that fails prints nothing.
+        let mut head = (format == ReadingFormat::Csv).then_some(lines::CSV_HEAD);
         let (mut pending, mut damaged) = (0, 0);
         let followed = self.follow(&mut Paging::new(self.args.limit, PAGE), &mut |page| {
+            if let Some(head) = head.take() {
+                out.write(head)?;
+            }
             lines::write(&page, format, &mut |line| out.write(line))?;
             pending += page.pending;
             damaged += page.damaged.len() as u64;
