@@ -176,7 +176,8 @@ fn refusal_words(refusal: &Refusal) -> String {
         RefusalCode::TokenUnknown => "get a claim token from this central",
         RefusalCode::TokenUsed | RefusalCode::TokenExpired => "get another claim token",
         RefusalCode::HubKnown => {
-            "this hub was enrolled there before and has lost its key, or its folder was copied from another hub"
+            "this hub was enrolled there before and has lost its key, or its folder was copied from another hub: put back a \
+             copy of its folder north; without one, keep its storage.dir, and start with an empty one and a new token"
         }
         RefusalCode::Version => "upgrade the older of the two programs",
         RefusalCode::Forbidden => "ask whoever runs central to let this hub in",

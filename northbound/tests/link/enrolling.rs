@@ -3,12 +3,12 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use hub_model::UtcMs;
+use hub_model::{Class, UtcMs};
 use northbound::LinkState;
 use northbound_wire::{ClaimToken, RefusalCode, TokenSecret};
 
 use crate::central::{Central, Fault, NOW};
-use crate::hub::{Hub, shown};
+use crate::hub::{Hub, eventually, shown};
 
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
@@ -152,8 +152,9 @@ async fn a_damaged_certificate_is_told_and_replaced_by_enrolling_again() {
     std::fs::write(dir.join("north/identity.pem"), b"rubbish").unwrap();
     std::fs::remove_file(dir.join("token")).unwrap();
     let mut hub = Hub::start_in(dir, log, &[address]);
-    let status =
-        hub.says("identity.pem is damaged: take it away and enrol the hub again with a new token").await;
+    let status = hub
+        .says("identity.pem is damaged: put back a copy of it, or enrol the hub again with a new token")
+        .await;
     assert!(shown(&status).contains("there is no claim token"), "{}", shown(&status));
     std::fs::write(hub.dir.join("token"), central.token(2).reveal()).unwrap();
     hub.connected().await;
@@ -174,4 +175,124 @@ async fn a_certificate_that_has_ended_wants_a_new_token() {
     hub.says("token-used").await;
     std::fs::write(hub.dir.join("token"), central.token(2).reveal()).unwrap();
     hub.connected().await;
+}
+
+/// What somebody or something does to a file.
+#[derive(Clone, Copy, Debug)]
+enum Harm {
+    Deletes,
+    Empties,
+    /// Leaves this share of it, in percent.
+    Cuts(usize),
+    Overwrites,
+    MakesAFolder,
+}
+
+impl Harm {
+    fn act(self, path: &std::path::Path) {
+        let bytes = std::fs::read(path).unwrap_or_default();
+        drop(std::fs::remove_file(path));
+        match self {
+            Harm::Deletes => {}
+            Harm::Empties => std::fs::write(path, b"").unwrap(),
+            Harm::Cuts(percent) => std::fs::write(path, &bytes[..bytes.len() * percent / 100]).unwrap(),
+            Harm::Overwrites => std::fs::write(path, vec![0xa5; bytes.len()]).unwrap(),
+            Harm::MakesAFolder => std::fs::create_dir(path).unwrap(),
+        }
+    }
+}
+
+/// What is told; `None`: nothing, for the hub goes on by itself.
+type Told = Option<&'static str>;
+
+#[tokio::test]
+async fn whatever_happens_to_the_files_of_the_link_is_told_or_mended() {
+    const GONE: Told = Some("identity.pem with its key and certificate is gone: put back a copy of it");
+    const DAMAGED: Told = Some("identity.pem is damaged: put back a copy of it, or enrol the hub again");
+    const FOLDER: Told = Some("identity.pem cannot be read or written: Is a directory");
+    const BLOCKED: Told = Some("north cannot be read or written: ");
+    // Whether the hub asks with the key it had, when it is enrolled again.
+    let cases: [(&str, Harm, Told, bool); 17] = [
+        ("identity.pem", Harm::Deletes, GONE, false),
+        ("identity.pem", Harm::Empties, DAMAGED, false),
+        ("identity.pem", Harm::Cuts(10), DAMAGED, false),
+        ("identity.pem", Harm::Cuts(50), DAMAGED, true),
+        ("identity.pem", Harm::Cuts(80), DAMAGED, true),
+        ("identity.pem", Harm::Cuts(99), DAMAGED, true),
+        ("identity.pem", Harm::Overwrites, DAMAGED, false),
+        ("identity.pem", Harm::MakesAFolder, FOLDER, false),
+        ("term", Harm::Deletes, None, true),
+        ("term", Harm::Empties, None, true),
+        ("term", Harm::Cuts(50), None, true),
+        ("term", Harm::Overwrites, None, true),
+        ("next.pem", Harm::Empties, None, true),
+        ("next.pem", Harm::Overwrites, None, true),
+        ("pending.key", Harm::Overwrites, None, true),
+        ("identity.pem.new", Harm::Empties, None, true),
+        ("", Harm::Empties, BLOCKED, false),
+    ];
+    for (number, (file, harm, told, keeps_key)) in (1..).zip(cases) {
+        let what = format!("{file} {harm:?}");
+        let central = Central::start().await;
+        let first = central.token(1);
+        let address = central.address.to_string();
+        let mut hub = Hub::start(std::slice::from_ref(&address), Some(first));
+        hub.log.seal(Class::Telemetry, 1, 100);
+        hub.connected().await;
+        eventually(&what, || hub.log.confirmed(Class::Telemetry) == 10).await;
+        let (dir, log) = hub.stop().await;
+        let (north, token) = (dir.join("north"), dir.join("token"));
+        if file.is_empty() {
+            std::fs::remove_dir_all(&north).unwrap();
+            std::fs::write(&north, b"").unwrap();
+        } else {
+            harm.act(&north.join(file));
+        }
+        std::fs::remove_file(&token).unwrap();
+
+        let mut hub = Hub::start_in(dir, log, &[address]);
+        hub.log.seal(Class::Telemetry, 2, 100);
+        if let Some(words) = told {
+            let status = hub.says(words).await;
+            assert!(matches!(status.state, LinkState::NotEnrolled { .. }), "{what}: {status:?}");
+            assert!(!shown(&status).contains("PRIVATE"), "{what}: {}", shown(&status));
+            if harm_can_be_undone(&north, file) {
+                continue;
+            }
+            let again = central.token(100 + number);
+            std::fs::write(&token, again.reveal()).unwrap();
+            hub.connected().await;
+            let tokens = central.state.tokens.lock().unwrap();
+            let same_key = tokens[&first.secret.0] == tokens[&again.secret.0];
+            assert_eq!(same_key, keeps_key, "{what}");
+        }
+        hub.connected().await;
+        eventually(&what, || hub.log.confirmed(Class::Telemetry) == 30).await;
+        assert_eq!(central.has(Class::Telemetry), 30, "{what}: nothing is lost");
+    }
+}
+
+/// A folder in the way of a file is taken away by a person.
+fn harm_can_be_undone(north: &std::path::Path, file: &str) -> bool {
+    file.is_empty() && north.is_file() || north.join(file).is_dir()
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_takes_the_place_of_one_that_is_gone() {
+    let central = Central::start().await;
+    let address = central.address.to_string();
+    let mut hub = Hub::start(std::slice::from_ref(&address), Some(central.token(1)));
+    hub.connected().await;
+    let (dir, log) = hub.stop().await;
+    std::fs::remove_file(dir.join("token")).unwrap();
+    // As if the process had been killed between a renewal and its first use.
+    for harm in [Harm::Deletes, Harm::Cuts(50), Harm::Overwrites] {
+        std::fs::copy(dir.join("north/identity.pem"), dir.join("north/next.pem")).unwrap();
+        harm.act(&dir.join("north/identity.pem"));
+        let mut hub = Hub::start_in(dir.clone(), log.clone(), std::slice::from_ref(&address));
+        hub.connected().await;
+        assert!(!hub.dir.join("north/next.pem").exists(), "{harm:?}");
+        hub.stop().await;
+    }
+    std::fs::remove_dir_all(dir).unwrap();
 }

@@ -27,6 +27,10 @@ const IDENTITY: &str = "identity.pem";
 const NEXT: &str = "next.pem";
 const TERM: &str = "term";
 
+/// Around a private key.
+const KEY_BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
+const KEY_END: &str = "-----END PRIVATE KEY-----";
+
 /// Why the folder does not do what it should. Never says what is in a file.
 #[derive(Debug, Error)]
 pub enum IdentityError {
@@ -39,8 +43,17 @@ pub enum IdentityError {
         source: io::Error,
     },
     /// Bytes that are not what the file is for.
-    #[error("{path} is damaged: take it away and enrol the hub again with a new token")]
+    #[error("{path} is damaged: put back a copy of it, or enrol the hub again with a new token")]
     Damaged {
+        /// Which.
+        path: PathBuf,
+    },
+    /// A hub that was enrolled has lost its identity.
+    #[error(
+        "the hub was enrolled, and {path} with its key and certificate is gone: put back a copy of it, or enrol the hub \
+         again with a new token"
+    )]
+    Gone {
         /// Which.
         path: PathBuf,
     },
@@ -62,9 +75,23 @@ impl IdentityDir {
         Ok(IdentityDir { files })
     }
 
-    /// The identity in use; `None` before enrolment.
+    /// The identity in use; `None` before enrolment. Where it is gone or damaged and a renewed one lies beside it, that
+    /// takes its place.
     pub fn current(&self) -> Result<Option<Identity>, IdentityError> {
-        self.identity(IDENTITY)
+        let known = match self.identity(IDENTITY) {
+            // A term is seen by enrolled hubs only.
+            Ok(None) if self.read(TERM)?.is_some() => {
+                Err(IdentityError::Gone { path: self.files.path(IDENTITY) })
+            }
+            known => known,
+        };
+        if known.is_err()
+            && let Some(next) = self.next()?
+        {
+            self.promote()?;
+            return Ok(Some(next));
+        }
+        known
     }
 
     /// The identity of a renewal that has not proved itself; a damaged one is as good as none.
@@ -86,7 +113,10 @@ impl IdentityDir {
                 return Ok(pending);
             }
         }
-        let pending = PendingKey::generate()?;
+        let pending = match self.key_of_damaged()? {
+            Some(pending) => pending,
+            None => PendingKey::generate()?,
+        };
         self.write(PENDING, &pending.pair.serialize_pem())?;
         Ok(pending)
     }
@@ -131,6 +161,17 @@ impl IdentityDir {
     /// Stores the highest term seen; on disk when this returns.
     pub fn save_term(&self, root: Fingerprint, term: u64) -> Result<(), IdentityError> {
         self.write(TERM, &term::write(root, term))
+    }
+
+    /// The key in an identity that is damaged elsewhere: central knows the hub by it, and lets it in again.
+    fn key_of_damaged(&self) -> Result<Option<PendingKey>, IdentityError> {
+        let Some(bytes) = self.read(IDENTITY)?.filter(|text| Identity::from_text(text).is_none()) else {
+            return Ok(None);
+        };
+        let text = String::from_utf8_lossy(&bytes);
+        let begin = text.find(KEY_BEGIN).and_then(|at| text.get(at..));
+        let key = begin.and_then(|text| Some(text.split_at(text.find(KEY_END)? + KEY_END.len()).0));
+        Ok(key.and_then(|key| KeyPair::from_pem(key).ok()).map(|pair| PendingKey { pair }))
     }
 
     fn is_used(&self, pending: &PendingKey) -> bool {
