@@ -71,14 +71,14 @@ pub(crate) struct ModbusArgs {
     /// Units that there are
     #[arg(long, value_name = "UNITS", default_value = "1-10")]
     pub(crate) units: Units,
-    /// Those of them that do not answer
-    #[arg(long, value_name = "UNITS", default_value = "")]
+    /// Those of them that do not answer, such as 4,8
+    #[arg(long, value_name = "UNITS", default_value = "", hide_default_value = true)]
     pub(crate) dead: Units,
     /// What the units are: pattern, whose values say where and when they were read, or sdm630, a three-phase meter
     #[arg(long, value_name = "DEVICE", default_value = "pattern")]
     pub(crate) device: Device,
     /// Addresses that answer exception 2, such as 100-109
-    #[arg(long, value_name = "ADDRESSES", default_value = "")]
+    #[arg(long, value_name = "ADDRESSES", default_value = "", hide_default_value = true)]
     pub(crate) holes: Addresses,
     /// Serve one connection at a time and close further ones
     #[arg(long)]
