@@ -211,6 +211,7 @@ fn a_hub_says_what_is_wrong_with_its_token() {
     check(&expired, "token-expired");
     check(&forged, "token-unknown");
     check(&forged[..50], "cut short");
+    assert!(hub.log().contains("a command to enrol came without a claim token"), "{}", hub.log());
     check(&forged[..90], "fingerprint of the token is damaged");
     check("", "relais-claim-v1");
     // Its central proves to be another before the secret is said.
@@ -229,6 +230,14 @@ fn a_hub_says_what_is_wrong_with_its_token() {
     let enrolled = hub.cli(&["enroll", "--token-file", &file.to_string_lossy()]).success();
     assert!(enrolled.contains("Enrolled."), "{enrolled}");
     hub.wait_for_central(DEADLINE);
+    // A token that is refused does not touch the connection that stands.
+    let connects = |hub: &Hub| hub.metrics().sum(&["relais_north_connects_total"]);
+    let before = connects(&hub);
+    check(&expired, "token-expired");
+    check(&forged[..90], "fingerprint of the token is damaged");
+    assert_eq!(connects(&hub).to_bits(), before.to_bits(), "{}", hub.log());
+    assert_eq!(hub.link().state, "connected");
+    assert!(hub.log().contains("the hub could not be enrolled with the token of a command"), "{}", hub.log());
     no_secret_in_log(&hub.log(), &[&used, &expired, &forged, &foreign, &good]);
     assert!(hub.terminate().code == Some(0));
 }
@@ -528,7 +537,7 @@ fn a_hub_says_no_to_a_central_that_misbehaves() {
     hub.wait_for_central(DEADLINE);
     let resume = |version, term| Manner::Resumes { version, term };
     // A state, words for people, and the code the hub leaves with; none where it only goes away.
-    let cases: [(&str, Manner, &str, &str, Option<RefusalCode>); 7] = [
+    let cases: [(&str, Manner, &str, &str, Option<RefusalCode>); 8] = [
         (
             "another protocol",
             Manner::Speaks(b"relais/2".to_vec()),
@@ -553,6 +562,13 @@ fn a_hub_says_no_to_a_central_that_misbehaves() {
             Some(RefusalCode::FrameTooLarge),
         ),
         ("garbage", Manner::Says(garbage()), "connecting", "does not decode", Some(RefusalCode::Malformed)),
+        (
+            "a term that no clock gives",
+            resume(1, u64::MAX),
+            "refused",
+            "which is a time in the future",
+            Some(RefusalCode::Malformed),
+        ),
         (
             "a term it has seen the end of",
             resume(1, 0),
@@ -582,7 +598,7 @@ fn a_hub_says_no_to_a_central_that_misbehaves() {
     central.behave(Manner::default());
     hub.restart9();
     hub.wait_for_central(DEADLINE);
-    report("refusals: a hub said no to 7 ways in which a central can misbehave, and connected afterwards");
+    report("refusals: a hub said no to 8 ways in which a central can misbehave, and connected afterwards");
 }
 
 #[test]

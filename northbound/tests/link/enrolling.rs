@@ -9,17 +9,23 @@ use northbound_wire::{ClaimToken, RefusalCode, TokenSecret};
 
 use crate::central::{Central, Fault, NOW};
 use crate::hub::{Hub, eventually, shown};
+use crate::logging::Lines;
 
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
 #[tokio::test]
 async fn a_hub_without_a_token_says_what_to_do_and_takes_one_that_comes_later() {
     let central = Central::start().await;
+    let (lines, _guard) = Lines::capture();
     let mut hub = Hub::start(&[central.address.to_string()], None);
     let status = hub.says("there is no claim token: put one from central into").await;
     assert!(matches!(status.state, LinkState::NotEnrolled { .. }));
     std::fs::write(hub.dir.join("token"), "relais-claim-v1.abc").unwrap();
     hub.says("token does not hold a claim token: the token is cut short").await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let told = lines.with("token does not hold a claim token: the token is cut short");
+    assert_eq!(told.len(), 1, "it is logged, and once: {told:?}");
+    assert!(!told[0].contains("abc"), "{told:?}");
     std::fs::write(hub.dir.join("token"), central.token(1).reveal()).unwrap();
     let status = hub.connected().await;
     assert_eq!(status.counters.enrolments, 1);

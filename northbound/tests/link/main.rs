@@ -7,6 +7,7 @@ mod central;
 mod connecting;
 mod enrolling;
 mod hub;
+mod logging;
 mod misbehaving;
 mod renewing;
 mod syncing;

@@ -8,6 +8,7 @@ use northbound_wire::{Lane, RefusalCode};
 
 use crate::central::{Central, Fault};
 use crate::hub::{EPOCH, Hub, eventually};
+use crate::logging::Lines;
 
 #[tokio::test]
 async fn a_hub_enrols_and_its_blocks_arrive() {
@@ -122,6 +123,24 @@ async fn a_refused_block_is_looked_at_again_and_stops_nothing() {
     central.state.term.store(2, Ordering::Relaxed);
     central.cut(RefusalCode::Stopping);
     eventually("taken", || hub.log.confirmed(Class::Telemetry) == 30).await;
+}
+
+#[tokio::test]
+async fn a_central_that_refuses_everything_does_not_fill_the_log() {
+    let (lines, _guard) = Lines::capture();
+    let central = Central::start().await;
+    central.set(Fault::RefusesTelemetry(RefusalCode::BlockVersion));
+    let mut hub = Hub::start(&[central.address.to_string()], Some(central.token(1)));
+    hub.log.seal(Class::Telemetry, 100, 100);
+    let parked =
+        |status: &northbound::LinkStatus| status.lanes.iter().map(|lane| lane.parked).sum::<u64>() == 1_000;
+    let status = hub.until("parked", parked).await;
+    assert_eq!(status.counters.refusals.get(&RefusalCode::BlockVersion), Some(&100), "each is counted");
+    hub.stop().await;
+    assert_eq!(lines.with("central refused a block").len(), 5, "{:?}", lines.with(""));
+    let rest = lines.with("central refused more blocks on this connection");
+    assert_eq!(rest.len(), 1, "{rest:?}");
+    assert!(rest[0].contains("count=95"), "{rest:?}");
 }
 
 #[tokio::test]
