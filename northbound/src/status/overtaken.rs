@@ -38,7 +38,8 @@ impl fmt::Display for Overtaken {
                 "this hub's folder is an older copy of itself: it was put back, or a copy of it runs elsewhere"
             }
             Origin::OtherFolder => {
-                "nothing of this log is confirmed there, so another copy of this hub's folder has synced with it"
+                "nothing of this log is confirmed there: another copy of this hub's folder has synced there, or this one was \
+                 put back to how it was before"
             }
             Origin::OtherOrganisation => {
                 "this log belongs to another organisation, where it was synced before, and another copy of this hub's \

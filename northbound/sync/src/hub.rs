@@ -154,7 +154,7 @@ pub enum HubOutput {
         have_upto: u64,
         /// The end of what this log has sealed.
         next: u64,
-        /// Whether central had confirmed anything of the lane before.
+        /// Whether central had confirmed anything of the log, or of the lane since, before.
         was_confirmed: bool,
     },
     /// End the connection, for this reason.
@@ -198,6 +198,8 @@ pub struct HubSync {
     terms: Option<(u64, u32)>,
     /// The highest term that is believed.
     term_max: u64,
+    /// Whether the log remembered anything as confirmed before the first Resume.
+    remembered: Option<bool>,
     /// What is confirmed was confirmed by another central, and this one has not answered yet.
     other_central: bool,
     held: BTreeMap<Lane, Held>,
@@ -223,6 +225,7 @@ impl HubSync {
             term_seen,
             terms: None,
             term_max: 0,
+            remembered: None,
             other_central: false,
             held: BTreeMap::new(),
             lanes: BTreeMap::new(),
@@ -373,12 +376,15 @@ impl HubSync {
         }
         let terms = (resume.term, resume.version);
         let same_terms = self.terms.replace(terms) == Some(terms);
+        let mut confirmed = self.lanes.values().map(|lane| &lane.confirmed);
+        let remembered = *self.remembered.get_or_insert_with(|| confirmed.any(|set| !set.is_empty()));
         for wanted in &resume.lanes {
             let Some(lane) = self.lanes.get_mut(&wanted.lane) else { continue };
             let before = lane.confirmed.clone();
             let disowned = lane.handle_wanted(wanted, same_terms, !self.greeted_before, now_ms);
             if lane.overtaken {
-                let (have_upto, next, was_confirmed) = (wanted.have_upto, lane.next, lane.was_confirmed);
+                let (have_upto, next) = (wanted.have_upto, lane.next);
+                let was_confirmed = remembered || lane.was_confirmed;
                 let lane = wanted.lane;
                 self.outputs.push_back(HubOutput::Overtaken { lane, have_upto, next, was_confirmed });
             }

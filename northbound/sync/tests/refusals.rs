@@ -184,6 +184,19 @@ fn the_hub_does_not_send_what_would_collide_with_numbers_it_never_gave_out() {
 }
 
 #[test]
+fn a_log_that_remembers_confirmations_of_any_class_is_an_older_copy_after_a_restart_too() {
+    let mut hub = hub(0, 10);
+    let event = Lane { class: Class::Event, ..LANE };
+    let confirmed = RangeSet::from_range(SeqRange::new(0, 3));
+    hub.handle_held(vec![Held { lane: event, first: 0, next: 5, confirmed }], 0);
+    hub.handle_connected(0, NOW);
+    outputs(&mut hub);
+    hub.handle_message(resume(1, 1, 50), 1);
+    let overtaken = HubOutput::Overtaken { lane: LANE, have_upto: 50, next: 10, was_confirmed: true };
+    assert!(outputs(&mut hub).contains(&overtaken));
+}
+
+#[test]
 fn what_another_log_of_the_same_name_has_confirms_nothing() {
     let mut hub = hub(0, 10);
     outputs(&mut hub);

@@ -102,8 +102,12 @@ impl IdentityDir {
         }
     }
 
-    /// The key to ask a certificate for: the one of a request that was cut short, or a new one.
+    /// The key to ask a certificate for: that of an identity that is damaged elsewhere, the one of a request that was cut
+    /// short, or a new one.
     pub fn pending_key(&self) -> Result<PendingKey, IdentityError> {
+        if let Some(pending) = self.key_of_damaged()? {
+            return Ok(pending);
+        }
         if let Some(text) = self.read(PENDING)? {
             let pair = std::str::from_utf8(&text).ok().and_then(|text| KeyPair::from_pem(text).ok());
             // A damaged key has no certificate: another does as well. One that has its certificate is used up.
@@ -113,10 +117,7 @@ impl IdentityDir {
                 return Ok(pending);
             }
         }
-        let pending = match self.key_of_damaged()? {
-            Some(pending) => pending,
-            None => PendingKey::generate()?,
-        };
+        let pending = PendingKey::generate()?;
         self.write(PENDING, &pending.pair.serialize_pem())?;
         Ok(pending)
     }

@@ -199,6 +199,14 @@ fn damage_is_told_without_what_is_in_the_file() {
         assert!(matches!(error, IdentityError::Damaged { .. }), "{error}");
         assert!(!error.to_string().contains("PRIVATE"));
     }
+    // Central knows the hub by the key that is still whole, whatever other request there was.
+    let other = PendingKey::generate().unwrap().pair.serialize_pem();
+    std::fs::write(temp.0.join(PENDING), other).unwrap();
+    std::fs::write(temp.0.join(IDENTITY), &good[..good.len() / 2]).unwrap();
+    let known = Identity::from_text(&good).unwrap();
+    assert!(dir.pending_key().unwrap().belongs_to(known.leaf()));
+    std::fs::write(temp.0.join(IDENTITY), &good[..100]).unwrap();
+    assert!(!dir.pending_key().unwrap().belongs_to(known.leaf()));
     std::fs::write(temp.0.join(NEXT), b"rubbish").unwrap();
     assert!(dir.next().unwrap().is_none(), "a damaged renewal is forgotten");
     std::fs::write(temp.0.join(PENDING), b"rubbish").unwrap();
