@@ -1,9 +1,10 @@
-//! The site daemon `relais-hub`: joins the broker, the telemetry log and the local API into one process.
+//! The site daemon `relais-hub`: joins the broker, the pollers, the telemetry log and the local API into one process.
 
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod daemon;
+pub mod devices;
 pub mod driver_tasks;
 pub mod intake;
 pub mod north;

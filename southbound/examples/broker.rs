@@ -55,7 +55,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         tokio::select! {
             Some(publish) = publishes.recv() => {
                 if !quiet {
-                    println!("{}: {:?} {:?}", publish.device, publish.message, publish.mark);
+                    println!("{}: {:?} {:?}", publish.device, publish.content, publish.mark);
                 }
                 if let Some(stored) = publish.stored {
                     stored.send(Stored::OnFlash).ok();

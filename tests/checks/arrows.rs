@@ -12,7 +12,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("hub-model", &[]),
     ("southbound-wire", &["hub-model"]),
     ("hub-store", &["hub-model"]),
-    ("southbound", &["hub-model", "southbound-wire"]),
+    ("southbound", &["hub-chassis", "hub-model", "southbound-wire"]),
     ("hub-chassis", &["hub-model"]),
     (
         "hub",

@@ -1,4 +1,4 @@
-//! The signals that ask a daemon to stop.
+//! The signals that ask a daemon to stop, or to read its files again.
 
 use std::io;
 
@@ -25,6 +25,25 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+/// SIGHUP, from now on: it does not end the process any more.
+#[derive(Debug)]
+pub struct ReloadSignal(Signal);
+
+impl ReloadSignal {
+    /// Takes the signal over. Call it from within a tokio runtime with I/O.
+    pub fn new() -> io::Result<ReloadSignal> {
+        signal(SignalKind::hangup()).map(ReloadSignal)
+    }
+
+    /// Waits for the next one. Cancel-safe.
+    pub async fn next(&mut self) {
+        // `None` would mean that the runtime gives no signals any more.
+        if self.0.recv().await.is_none() {
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -34,6 +34,11 @@ pub(super) enum Command {
         ssh central relais-central token create --site Hall3 | relais-hub enroll --token-file -"
     )]
     Enroll(EnrollArgs),
+    /// Look at devices
+    Device {
+        #[command(subcommand)]
+        command: DeviceCommand,
+    },
     /// Look at stored data
     Data {
         #[command(subcommand)]
@@ -92,6 +97,30 @@ pub(super) struct EnrollArgs {
     /// File with the claim token; `-` reads it from standard input
     #[arg(long, value_name = "FILE")]
     pub(super) token_file: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DeviceCommand {
+    /// Every device, how it is reached and how it is
+    List(StatusArgs),
+    /// Read a device once, now, and show the bytes; exit code 9 when not everything could be read
+    #[command(
+        after_help = "Only for devices of devices.d, which the hub asks. The read goes out of turn over the \
+        connection that the hub has, and what it finds is shown and not stored.\n\nExample:\n  relais-hub device test meter-1"
+    )]
+    Test(DeviceTestArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DeviceTestArgs {
+    /// Name or id of the device
+    #[arg(value_name = "DEVICE")]
+    pub(super) device: String,
+    #[command(flatten)]
+    pub(super) local: Local,
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,

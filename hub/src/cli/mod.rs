@@ -4,6 +4,7 @@ mod args;
 mod client;
 mod config;
 mod data;
+mod device;
 mod enroll;
 mod events;
 mod run;
@@ -28,6 +29,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Run(args) => run::run(&args),
         Command::Status(args) => status::status(&args).map(|()| ExitCode::SUCCESS),
         Command::Enroll(args) => enroll::enroll(&args).map(|()| ExitCode::SUCCESS),
+        Command::Device { command } => device::device(&command),
         Command::Data { command } => data::data(&command).map(|()| ExitCode::SUCCESS),
         Command::Config { command } => config::config(&command),
         Command::Version { json } => VERSION.print(json).map(|()| ExitCode::SUCCESS),

@@ -12,7 +12,7 @@ use super::args::StatusArgs;
 use super::client::Client;
 use super::config::socket;
 use crate::north::LinkView;
-use crate::web::Status;
+use crate::web::{AskedStatus, Status};
 
 /// Asks the hub and prints what it says.
 pub(super) fn status(args: &StatusArgs) -> Result<(), Failure> {
@@ -52,7 +52,34 @@ fn render(status: &Status) -> String {
         // Writing to a `String` cannot fail.
         let _ = writeln!(text, "{name:<9}{value}");
     }
+    text.push_str(&asked(&status.asked));
     text
+}
+
+/// Devices of files: how many answer, and what is wrong with those that do not. Nothing where there are none.
+fn asked(asked: &AskedStatus) -> String {
+    let mut text = String::new();
+    if asked.files == 0 && asked.file_problems.is_empty() {
+        return text;
+    }
+    // Writing to a `String` cannot fail.
+    let _ = writeln!(text, "modbus   {} of {} live", asked.live, counted_devices(asked.devices));
+    for device in &asked.troubled {
+        let why = device.trouble.as_deref().map(output::printable).unwrap_or_default();
+        let _ = writeln!(text, "         {}: {}, {why}", output::printable(&device.device), device.state);
+    }
+    let troubled = asked.devices.saturating_sub(asked.live);
+    if troubled > asked.troubled.len() && !asked.troubled.is_empty() {
+        let _ = writeln!(text, "         all of them: relais-hub device list");
+    }
+    for problem in &asked.file_problems {
+        let _ = writeln!(text, "files    {}", output::printable(problem));
+    }
+    text
+}
+
+fn counted_devices(devices: usize) -> String {
+    counted(u64::try_from(devices).unwrap_or(u64::MAX), "device", "devices")
 }
 
 /// The path of a reading: five stations, each with its shape, word and facts.
@@ -237,6 +264,26 @@ mod tests {
             "ledger": []
         }))
         .unwrap()
+    }
+
+    #[test]
+    fn devices_that_do_not_answer_are_told_with_the_reason() {
+        let mut status = example();
+        assert!(!render(&status).contains("modbus"));
+        status.asked = serde_json::from_value(serde_json::json!({
+            "files": 3, "devices": 2, "live": 1,
+            "troubled": [{ "device": "meter-2", "state": "silent", "trouble": "no whole answer within 1000 ms" }],
+            "file_problems": ["devices.d/c.toml:1:1: name: is missing"]
+        }))
+        .unwrap();
+        let screen = render(&status);
+        assert!(
+            screen.ends_with(
+                "modbus   1 of 2 devices live\n         meter-2: silent, no whole answer within 1000 ms\n\
+                 files    devices.d/c.toml:1:1: name: is missing\n"
+            ),
+            "{screen}"
+        );
     }
 
     #[test]

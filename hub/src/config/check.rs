@@ -12,7 +12,8 @@ use northbound::{EndpointError, EndpointName};
 
 use super::raw::{RawConfig, RawListener};
 use super::{
-    Config, MqttConfig, MqttListener, NorthConfig, SiteConfig, SocketConfig, StorageConfig, WebConfig,
+    Config, DevicesConfig, MqttConfig, MqttListener, NorthConfig, SiteConfig, SocketConfig, StorageConfig,
+    WebConfig,
 };
 
 /// Two write-ahead files of 8 MiB, the store and its reserve, and room for some days of a small site.
@@ -47,6 +48,8 @@ pub(super) fn check(raw: &RawConfig, problems: &mut Problems) -> Option<Config> 
     let socket_path = raw.socket_path.as_ref().and_then(|path| socket_path(path, problems));
     let seal_after = raw.storage_seal_after.as_ref().and_then(|found| seal_after(found, problems));
     let north = north(raw, problems);
+    let devices_dir = raw.devices_dir.as_ref().and_then(|dir| absolute_path(dir, problems));
+    let profiles_dir = raw.devices_profiles_dir.as_ref().and_then(|dir| absolute_path(dir, problems));
     ports_differ(raw, &listeners, listen, problems);
     Some(Config {
         site: SiteConfig { name: site_name? },
@@ -55,6 +58,7 @@ pub(super) fn check(raw: &RawConfig, problems: &mut Problems) -> Option<Config> 
         web: WebConfig { listen: listen?, hosts },
         socket: SocketConfig { path: socket_path? },
         north,
+        devices: DevicesConfig { dir: devices_dir?, profiles_dir: profiles_dir? },
     })
 }
 

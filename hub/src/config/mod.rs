@@ -60,6 +60,17 @@ pub struct Config {
     pub socket: SocketConfig,
     /// `[north]`.
     pub north: NorthConfig,
+    /// `[devices]`.
+    pub devices: DevicesConfig,
+}
+
+/// Where the files of devices are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DevicesConfig {
+    /// Absolute; one file for each device.
+    pub dir: PathBuf,
+    /// Absolute; profiles of the site's own.
+    pub profiles_dir: PathBuf,
 }
 
 /// What the site is called.

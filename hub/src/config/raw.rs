@@ -15,6 +15,8 @@ pub struct RawConfig {
     pub(super) socket_path: Maybe<String>,
     pub(super) north_central: Maybe<Vec<Found<String>>>,
     pub(super) north_enroll_token_file: Maybe<String>,
+    pub(super) devices_dir: Maybe<String>,
+    pub(super) devices_profiles_dir: Maybe<String>,
 }
 
 /// One `[[mqtt.listener]]`.
@@ -38,6 +40,8 @@ impl RawConfig {
         let socket_path = root.section("socket", |socket| socket.text("path"));
         let (north_central, north_enroll_token_file) =
             root.section("north", |north| (north.texts("central"), north.text("enroll_token_file")));
+        let (devices_dir, devices_profiles_dir) =
+            root.section("devices", |devices| (devices.text("dir"), devices.text("profiles_dir")));
         RawConfig {
             site_name,
             storage_dir,
@@ -49,6 +53,8 @@ impl RawConfig {
             socket_path,
             north_central,
             north_enroll_token_file,
+            devices_dir,
+            devices_profiles_dir,
         }
     }
 }
@@ -80,6 +86,8 @@ mod tests {
             &raw.web_listen,
             &raw.socket_path,
             &raw.north_enroll_token_file,
+            &raw.devices_dir,
+            &raw.devices_profiles_dir,
         ];
         assert!(filled.iter().all(|found| found.is_some()), "{raw:#?}");
         let [listener] = &raw.mqtt_listeners[..] else { panic!("{raw:#?}") };

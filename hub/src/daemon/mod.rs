@@ -13,8 +13,8 @@ use std::future::pending;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use hub_chassis::signals::Signals;
-use hub_chassis::supervisor::Ended;
+use hub_chassis::signals::{ReloadSignal, Signals};
+use hub_chassis::supervisor::{Ended, Rule};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info, warn};
 
@@ -43,6 +43,8 @@ const LINGER: Duration = Duration::from_millis(500);
 enum Event {
     /// SIGTERM or SIGINT.
     Signal(&'static str),
+    /// SIGHUP.
+    Reload,
     /// A task the hub cannot do without.
     TaskEnded(Ended),
     /// The log's writer is dead, and why.
@@ -67,8 +69,9 @@ pub fn run(config: Config) -> Result<ExitCode, StartError> {
         .map_err(StartError::Runtime)?;
     let code = runtime.block_on(async {
         let signals = Signals::new().map_err(StartError::Runtime)?;
+        let reload = ReloadSignal::new().map_err(StartError::Runtime)?;
         let (parts, ended) = start::start(config).await?;
-        Ok(Daemon::new(parts, ended, signals).run().await)
+        Ok(Daemon::new(parts, ended, signals, reload).run().await)
     });
     runtime.shutdown_timeout(LINGER);
     code
@@ -80,6 +83,7 @@ struct Daemon {
     ended: mpsc::Receiver<Ended>,
     log_died: watch::Receiver<Option<String>>,
     signals: Signals,
+    reload: ReloadSignal,
     stopping: Option<Stopping>,
 }
 
@@ -90,9 +94,9 @@ struct Stopping {
 }
 
 impl Daemon {
-    fn new(parts: Parts, ended: mpsc::Receiver<Ended>, signals: Signals) -> Daemon {
+    fn new(parts: Parts, ended: mpsc::Receiver<Ended>, signals: Signals, reload: ReloadSignal) -> Daemon {
         let (clock, log_died) = (parts.clock, parts.log.fatal());
-        Daemon { clock, parts: Some(parts), ended, log_died, signals, stopping: None }
+        Daemon { clock, parts: Some(parts), ended, log_died, signals, reload, stopping: None }
     }
 
     async fn run(mut self) -> ExitCode {
@@ -123,6 +127,7 @@ impl Daemon {
         };
         tokio::select! {
             name = self.signals.next() => Event::Signal(name),
+            () = self.reload.next(), if !stopping => Event::Reload,
             Some(ended) = self.ended.recv(), if !stopping => Event::TaskEnded(ended),
             why = died(&mut self.log_died), if !stopping => Event::LogDied(why),
             event = stopped => event,
@@ -139,6 +144,10 @@ impl Daemon {
             Event::Signal(name) => {
                 warn!(signal = name, "a second signal: leaving at once");
                 Some(1)
+            }
+            Event::Reload => {
+                self.reload();
+                None
             }
             Event::TaskEnded(Ended { name }) => {
                 error!(task = name, "stopping, because the hub cannot do without this task");
@@ -158,6 +167,18 @@ impl Daemon {
                 Some(1)
             }
         }
+    }
+
+    /// Reads the files of devices again, on a thread of its own: the file system may take its time.
+    fn reload(&self) {
+        let Some(parts) = &self.parts else { return };
+        let devices = parts.devices.clone();
+        info!(signal = "SIGHUP", "reading the device files again");
+        parts.supervisor.spawn("reload", Rule::Passing, async move {
+            if let Err(error) = tokio::task::spawn_blocking(move || devices.reload()).await {
+                error!(%error, "reading the device files again has failed, which is a bug; nothing is changed");
+            }
+        });
     }
 
     fn stop(&mut self, exit: u8, now: Instant) -> Option<u8> {

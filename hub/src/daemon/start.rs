@@ -11,6 +11,7 @@ use hub_chassis::supervisor::{Ended, Rule, Supervisor};
 use hub_model::{ClockQuality, HubId, Ulid, UtcMs};
 use hub_store::{LogConfig, LogHandle, OpenContext, OpenError, Reader, Recovery, SampleClass, SampleQuery};
 use northbound::Link;
+use southbound::ingest::IngestSender;
 use southbound::mqtt::{Broker, BrokerHandle, ListenerConfig, MqttConfig, MqttLimits, Surroundings};
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -19,12 +20,13 @@ use tracing::{info, warn};
 
 use super::{clock_task, files};
 use crate::clock::{Clock, EARLIEST_PLAUSIBLE};
-use crate::config::{Config, StorageConfig};
+use crate::config::{Config, DevicesConfig, StorageConfig};
+use crate::devices::Devices;
 use crate::driver_tasks::DriverTasks;
 use crate::intake::{INBOX_MESSAGES, Intake, Limits, Registry, SharedRegistry};
 use crate::north::{self, Who};
 use crate::socket::{self, SocketFile};
-use crate::web::{Api, Facts, Listener, Surface, router};
+use crate::web::{Api, Facts, Listener, Sides, Surface, router};
 
 /// Ended sessions on their way to the log. Full delays the end of further sessions, and nothing else.
 const FORGOTTEN_QUEUE: usize = 64;
@@ -102,6 +104,7 @@ pub(super) struct Parts {
     pub(super) clock: Clock,
     pub(super) log: LogHandle,
     pub(super) broker: SharedBroker,
+    pub(super) devices: Devices,
     pub(super) supervisor: Supervisor,
     pub(super) socket: SocketFile,
 }
@@ -155,6 +158,7 @@ async fn wire(
         }
     });
     let tasks = Arc::new(DriverTasks(supervisor.clone()));
+    let devices = devices(&config.devices, ingest.clone(), clock).await?;
     let around = Surroundings { ingest, forgotten, clock: Arc::new(clock), tasks };
     let broker = Broker::start(mqtt_config(&config), around).await?;
     // After the last thing that can fail: an intake without drivers ends, and its end would be told as a fault.
@@ -165,7 +169,10 @@ async fn wire(
     let broker: SharedBroker = Arc::new(Mutex::new(Some(broker)));
     let facts = facts(&config, recovery, listeners);
     let link = link(&config, recovery, &log, clock, &registry, &supervisor)?;
-    let mut api = Api::new(facts, clock, log.clone(), registry.clone(), supervisor.clone(), link.clone());
+    let sides = Sides { link: link.clone(), devices: devices.clone() };
+    let mut api = Api::new(facts, clock, log.clone(), registry.clone(), supervisor.clone(), sides);
+    let polled = devices.modbus().clone();
+    api.metric_sources.push(Arc::new(move || polled.metrics()));
     let (numbers, health) = (broker.clone(), broker.clone());
     api.metric_sources.push(Arc::new(move || broker_metrics(&numbers)));
     let status = link.status();
@@ -183,8 +190,21 @@ async fn wire(
         });
     }
 
+    let (poller, polling) = (devices.modbus().clone(), supervisor.clone());
+    supervisor.spawn_restarting("modbus", move || poller.clone().run(polling.stop_signal()));
+
     tell_listening(&config, web_address);
-    Ok(Parts { clock, log, broker, supervisor, socket })
+    Ok(Parts { clock, log, broker, devices, supervisor, socket })
+}
+
+/// The devices of the files. Reading them is blocking work.
+async fn devices(config: &DevicesConfig, ingest: IngestSender, clock: Clock) -> Result<Devices, StartError> {
+    let mut seed = [0; 8];
+    getrandom::fill(&mut seed).map_err(StartError::Entropy)?;
+    let folders = config.clone();
+    let reading = tokio::task::spawn_blocking(move || crate::devices::read(&folders));
+    let found = reading.await.map_err(|error| StartError::Runtime(io::Error::other(error)))?;
+    Ok(Devices::new(config.clone(), found, ingest, Arc::new(clock), u64::from_le_bytes(seed)))
 }
 
 /// The way to central. It runs only where one is configured.

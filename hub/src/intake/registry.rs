@@ -7,7 +7,7 @@ use hub_model::{
     SeriesId, SeriesKey, Severity, Stamp, Ulid, Unit, UtcMs, Value, ValueType, WallSource,
 };
 use hub_store::{Append, Catalog, Definition, PublishMark, Urgency};
-use southbound::ingest::DevicePublish;
+use southbound::ingest::{Content, DevicePublish, Polled};
 use southbound_wire::{DeviceEvent, DeviceMessage, Reading};
 
 use super::{LastValue, Refusal};
@@ -162,20 +162,25 @@ impl Registry {
             plan.refused.push((Refusal::DeviceLimit, None));
             return plan;
         };
-        self.heard.insert(device, publish.received);
-        match &publish.message {
-            DeviceMessage::Telemetry(readings) => {
+        match &publish.content {
+            Content::Message(DeviceMessage::Telemetry(readings)) => {
+                self.heard.insert(device, publish.received);
                 for reading in readings {
-                    match self.sample(device, reading, publish.received, &mut plan.append) {
-                        Ok(sample) => plan.append.samples.push(sample),
-                        Err(refusal) => {
-                            self.count_refused(refusal);
-                            plan.refused.push((refusal, Some(reading.metric.clone())));
-                        }
-                    }
+                    let sample = self.sample(device, reading, publish.received, &mut plan.append);
+                    self.take(sample, &reading.metric, &mut plan);
                 }
             }
-            DeviceMessage::Event(event) => {
+            Content::Polled(readings) => {
+                if readings.iter().any(is_sign_of_life) {
+                    self.heard.insert(device, publish.received);
+                }
+                for reading in readings {
+                    let sample = self.polled(device, reading, &mut plan.append);
+                    self.take(sample, &reading.metric, &mut plan);
+                }
+            }
+            Content::Message(DeviceMessage::Event(event)) => {
+                self.heard.insert(device, publish.received);
                 if event.severity == Severity::Alarm {
                     plan.append.urgency = Urgency::Now;
                 }
@@ -214,6 +219,24 @@ impl Registry {
         Some(id)
     }
 
+    /// A sample goes into the append; what is refused is counted and told.
+    fn take(&mut self, sample: Result<Sample, Refusal>, metric: &MetricName, plan: &mut Plan) {
+        match sample {
+            Ok(sample) => plan.append.samples.push(sample),
+            Err(refusal) => {
+                self.count_refused(refusal);
+                plan.refused.push((refusal, Some(metric.clone())));
+            }
+        }
+    }
+
+    /// A reading the hub asked for. Its series is known also when it failed.
+    fn polled(&mut self, device: DeviceId, reading: &Polled, append: &mut Append) -> Result<Sample, Refusal> {
+        let Polled { metric, unit, value_type, value, quality, at } = reading;
+        let series = self.series(device, metric, *value_type, unit, append)?;
+        Ok(Sample { series, stamp: Stamp::Boot(*at), received: *at, value: value.clone(), quality: *quality })
+    }
+
     fn sample(
         &mut self,
         device: DeviceId,
@@ -224,7 +247,8 @@ impl Registry {
         let stamp = stamp_of(reading.ts, received);
         match &reading.value {
             Some(value) => {
-                let series = self.series(device, &reading.metric, value.value_type(), append)?;
+                let series =
+                    self.series(device, &reading.metric, value.value_type(), &Unit::none(), append)?;
                 let value = Some(Value::clone(value));
                 Ok(Sample { series, stamp, received, value, quality: Quality::GOOD })
             }
@@ -246,18 +270,16 @@ impl Registry {
         device: DeviceId,
         metric: &MetricName,
         value_type: ValueType,
+        unit: &Unit,
         append: &mut Append,
     ) -> Result<SeriesId, Refusal> {
         let latest = self.latest(device, metric);
         if let Some(id) = latest
-            && self
-                .catalog
-                .series(id)
-                .is_some_and(|s| s.key.value_type == value_type && s.key.unit == Unit::none())
+            && self.catalog.series(id).is_some_and(|s| s.key.value_type == value_type && s.key.unit == *unit)
         {
             return Ok(id);
         }
-        let key = SeriesKey { device, metric: metric.clone(), value_type, unit: Unit::none() };
+        let key = SeriesKey { device, metric: metric.clone(), value_type, unit: unit.clone() };
         let id = match self.catalog.series_by_key(&key) {
             Some(id) => id,
             None => self.new_series(key, latest.is_none(), append)?,
@@ -323,6 +345,20 @@ impl From<&Append> for Accepted {
             samples: u64::try_from(append.samples.len()).unwrap_or(u64::MAX),
             events: u64::try_from(append.events.len()).unwrap_or(u64::MAX),
         }
+    }
+}
+
+/// Whether a device was there to be read: an exception is an answer too, but for those a gateway gives in its place.
+fn is_sign_of_life(reading: &Polled) -> bool {
+    const GATEWAY: [u8; 2] = [10, 11];
+    match reading.quality.reason() {
+        Reason::NoAnswer | Reason::NotConnected | Reason::Stale | Reason::Malformed => false,
+        Reason::Exception => !GATEWAY.contains(&reading.quality.detail()),
+        Reason::None
+        | Reason::OutOfRange
+        | Reason::Unsupported
+        | Reason::Substituted
+        | Reason::NotReported => true,
     }
 }
 

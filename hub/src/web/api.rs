@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 use super::guard::Surface;
 use super::problem::internal;
 use crate::clock::Clock;
+use crate::devices::Devices;
 use crate::intake::SharedRegistry;
 
 /// Exports at once: each holds a blocking thread and reads the disk.
@@ -48,6 +49,8 @@ pub struct Api {
     pub supervisor: Supervisor,
     /// The way to central.
     pub link: Link,
+    /// The devices the hub asks.
+    pub devices: Devices,
     /// Parts with numbers beyond those above.
     pub metric_sources: Vec<MetricSource>,
     /// Parts that can fail.
@@ -57,6 +60,14 @@ pub struct Api {
     pub(super) request_ids: RequestIds,
     pub(super) exports: Arc<Semaphore>,
     pub(super) queries: Arc<Semaphore>,
+}
+
+/// What the hub has on its two sides.
+pub struct Sides {
+    /// The way to central.
+    pub link: Link,
+    /// The devices the hub asks.
+    pub devices: Devices,
 }
 
 /// What does not change while the hub runs.
@@ -141,7 +152,7 @@ impl Api {
         log: LogHandle,
         registry: SharedRegistry,
         supervisor: Supervisor,
-        link: Link,
+        sides: Sides,
     ) -> Api {
         Api {
             facts,
@@ -151,7 +162,8 @@ impl Api {
             log,
             registry,
             supervisor,
-            link,
+            link: sides.link,
+            devices: sides.devices,
             metric_sources: Vec::new(),
             health_sources: Vec::new(),
             counts: WebCounts::default(),

@@ -29,6 +29,35 @@ struct DeviceView {
     /// When the hub last heard it, if since its start.
     heard_time: Option<String>,
     series_count: usize,
+    /// How the hub reads it; null for a device that speaks by itself.
+    modbus: Option<ModbusView>,
+}
+
+/// A device that the hub asks over Modbus.
+#[derive(Serialize)]
+struct ModbusView {
+    endpoint: String,
+    unit: u8,
+    profile: Option<String>,
+    tags: BTreeMap<String, String>,
+    /// `unknown`, `live`, `silent` or `unreachable`.
+    state: &'static str,
+    /// What is wrong, for people.
+    trouble: Option<String>,
+    /// Mean time to an answer.
+    latency_ms: Option<f64>,
+    /// Its registers by how they were read last.
+    good: usize,
+    bad: usize,
+    cycles: CyclesView,
+}
+
+/// Cycles since the device's link was started.
+#[derive(Serialize)]
+struct CyclesView {
+    complete: u64,
+    failed: u64,
+    skipped: u64,
 }
 
 /// Devices, by id, and so by age.
@@ -38,11 +67,17 @@ pub(super) async fn devices(
 ) -> Result<Response, Problem> {
     let after: Option<DeviceId> = token(page.page_token.as_deref())?;
     let size = page.size()?;
-    let list = device_page(&api.registry.lock(), after, size);
+    let asked = api.devices.modbus().devices();
+    let list = device_page(&api.registry.lock(), &asked, after, size);
     Ok(Json(list).into_response())
 }
 
-fn device_page(registry: &Registry, after: Option<DeviceId>, size: usize) -> DeviceList {
+fn device_page(
+    registry: &Registry,
+    asked: &[southbound::modbus::DeviceView],
+    after: Option<DeviceId>,
+    size: usize,
+) -> DeviceList {
     let catalog = registry.catalog();
     let mut rest = catalog.devices().skip_while(|device| after.is_some_and(|after| device.id <= after));
     let page: Vec<_> = rest.by_ref().take(size).collect();
@@ -58,10 +93,39 @@ fn device_page(registry: &Registry, after: Option<DeviceId>, size: usize) -> Dev
         name: device.name.to_string(),
         heard_time: registry.heard(device.id).and_then(|at| view_boot(catalog.clock(), at).time),
         series_count: series_counts.get(&device.id).copied().unwrap_or(0),
+        modbus: asked
+            .iter()
+            .find(|view| view.device.name == device.name)
+            .map(|view| modbus_view(registry, device.id, view)),
     };
     DeviceList {
         devices: page.iter().map(view).collect(),
         next_page_token: page.last().filter(|_| more).map(|device| device.id.to_string()),
+    }
+}
+
+fn modbus_view(registry: &Registry, device: DeviceId, view: &southbound::modbus::DeviceView) -> ModbusView {
+    let registers = view.device.groups.iter().flat_map(|group| &group.registers);
+    let last = registers.filter_map(|register| {
+        registry.latest(device, &register.metric).and_then(|series| registry.last(series))
+    });
+    let (mut good, mut bad) = (0, 0);
+    last.for_each(|last| if last.quality.is_bad() { bad += 1 } else { good += 1 });
+    ModbusView {
+        endpoint: view.device.endpoint.to_string(),
+        unit: view.device.unit,
+        profile: view.device.profile.clone(),
+        tags: view.device.tags.clone(),
+        state: view.state.name(),
+        trouble: view.trouble.clone(),
+        latency_ms: view.latency.map(|latency| latency.as_secs_f64() * 1_000.0),
+        good,
+        bad,
+        cycles: CyclesView {
+            complete: view.cycles.complete,
+            failed: view.cycles.failed,
+            skipped: view.cycles.skipped,
+        },
     }
 }
 

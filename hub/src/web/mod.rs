@@ -14,6 +14,7 @@ mod ledger;
 mod lists;
 mod params;
 mod problem;
+mod read_tests;
 mod readings;
 mod status;
 #[cfg(test)]
@@ -24,11 +25,12 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{get, post};
 
-pub use api::{Api, Facts, HealthSource, Listener, MetricSource, WebCounts};
+pub use api::{Api, Facts, HealthSource, Listener, MetricSource, Sides, WebCounts};
 pub use enrolment::Enrolled;
 pub use export::Format;
 pub use guard::Surface;
-pub use status::{ClassView, Status};
+pub use read_tests::{ReadTest, ReadingView, RequestView};
+pub use status::{AskedStatus, ClassView, Status};
 
 /// Every route, behind the guard of one surface.
 pub fn router(api: Arc<Api>, surface: Surface) -> Router {
@@ -38,6 +40,7 @@ pub fn router(api: Arc<Api>, surface: Surface) -> Router {
         .route("/metrics", get(health::metrics))
         .route("/api/v1/status", get(status::status))
         .route("/api/v1/devices", get(lists::devices))
+        .route("/api/v1/devices/{device}/read-tests", post(read_tests::run))
         .route("/api/v1/series", get(lists::series))
         .route("/api/v1/ledger", get(ledger::ledger))
         .route("/api/v1/gaps", get(ledger::gaps))

@@ -12,13 +12,18 @@ use hub_chassis::number_text::thousands;
 use hub_chassis::time_text::format_utc;
 use hub_model::{BootStamp, Gap, GapCause};
 use serde::{Deserialize, Serialize};
+use southbound::modbus::{DeviceState, DeviceView};
 
 use super::api::{Api, Listener, view_boot};
 use super::problem::unreadable;
+use crate::devices::Devices;
 use crate::north::{LinkView, link_view};
 
 /// A device heard within this span counts as heard of late. Devices have no expected interval yet.
 const RECENT: Duration = Duration::from_secs(300);
+
+/// A screen of them; `/api/v1/devices` has all.
+const TROUBLED_MAX: usize = 20;
 
 /// The hub in one object.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -45,6 +50,9 @@ pub struct Status {
     pub listeners: Vec<Listener>,
     /// Who is heard.
     pub devices: DevicesStatus,
+    /// Devices that the hub asks.
+    #[serde(default)]
+    pub asked: AskedStatus,
     /// What came in since start.
     pub intake: IntakeStatus,
     /// What is kept.
@@ -66,6 +74,32 @@ pub struct DevicesStatus {
     pub heard_5m: usize,
     /// Series known.
     pub series: usize,
+}
+
+/// Devices that the hub asks, by their files.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct AskedStatus {
+    /// Files looked at.
+    pub files: usize,
+    /// Devices that are read.
+    pub devices: usize,
+    /// Of these, those that answered when they were asked last.
+    pub live: usize,
+    /// Devices that do not, with what is wrong: at most 20.
+    pub troubled: Vec<Troubled>,
+    /// What is wrong with the files, one line for each problem.
+    pub file_problems: Vec<String>,
+}
+
+/// A device that does not answer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Troubled {
+    /// Its name.
+    pub device: String,
+    /// `silent` or `unreachable`.
+    pub state: String,
+    /// What is wrong, for people.
+    pub trouble: Option<String>,
 }
 
 /// What came in since start.
@@ -190,6 +224,7 @@ fn status_of(api: &Api) -> Result<Status, Problem> {
         started_clean: api.facts.started_clean,
         listeners: api.facts.listeners.clone(),
         devices: DevicesStatus { known: devices, heard_5m: heard, series },
+        asked: asked(&api.devices),
         intake: IntakeStatus {
             messages: counts.messages,
             samples: counts.samples,
@@ -203,6 +238,26 @@ fn status_of(api: &Api) -> Result<Status, Problem> {
         central,
         ledger,
     })
+}
+
+fn asked(devices: &Devices) -> AskedStatus {
+    let files = devices.file_state();
+    let views = devices.modbus().devices();
+    let is_live = |view: &&DeviceView| view.state == DeviceState::Live;
+    let is_troubled =
+        |view: &&DeviceView| matches!(view.state, DeviceState::Silent | DeviceState::Unreachable);
+    let troubled = |view: &DeviceView| Troubled {
+        device: view.device.name.to_string(),
+        state: view.state.name().to_owned(),
+        trouble: view.trouble.clone(),
+    };
+    AskedStatus {
+        files: files.files,
+        devices: views.len(),
+        live: views.iter().filter(is_live).count(),
+        troubled: views.iter().filter(is_troubled).take(TROUBLED_MAX).map(troubled).collect(),
+        file_problems: files.problems,
+    }
 }
 
 fn central(ledger: &[ClassView]) -> CentralStatus {

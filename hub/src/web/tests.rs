@@ -11,13 +11,14 @@ use hub_chassis::supervisor::Supervisor;
 use hub_model::{HubId, Severity, Ulid, UtcMs, Value};
 use hub_store::{LogConfig, OpenContext};
 use serde_json::Value as Json;
-use southbound::ingest::DevicePublish;
+use southbound::ingest::{Content, DevicePublish};
 use southbound_wire::{DeviceEvent, DeviceMessage, Reading};
 use tower::ServiceExt;
 
-use super::{Api, Facts, Surface, router};
+use super::{Api, Facts, Sides, Surface, router};
 use crate::clock::{Clock, EARLIEST_PLAUSIBLE};
-use crate::config::NorthConfig;
+use crate::config::{DevicesConfig, NorthConfig};
+use crate::devices::{DeviceFiles, Devices};
 use crate::intake::{Limits, Registry, SharedRegistry};
 use crate::north::Who;
 
@@ -56,7 +57,11 @@ impl Site {
         let now = clock.now();
         let who = Who { hub: recovery.hub, boot: now.boot, last_known_good: UtcMs(0), seed: 1 };
         let link = crate::north::link(&north, &dir, who, &log, clock, &supervisor);
-        Site { api: Arc::new(Api::new(facts, clock, log, registry, supervisor, link)), dir }
+        let (ingest, _inbox) = tokio::sync::mpsc::channel(1);
+        let folders = DevicesConfig { dir: dir.join("devices.d"), profiles_dir: dir.join("profiles.d") };
+        let devices = Devices::new(folders, DeviceFiles::default(), ingest, Arc::new(clock), 1);
+        let sides = Sides { link, devices };
+        Site { api: Arc::new(Api::new(facts, clock, log, registry, supervisor, sides)), dir }
     }
 
     async fn say(&self, device: &str, metric: &str, value: Option<Value>, ts: Option<UtcMs>) {
@@ -74,7 +79,7 @@ impl Site {
     async fn publish(&self, device: &str, message: DeviceMessage) {
         let publish = DevicePublish {
             device: device.parse().unwrap(),
-            message,
+            content: Content::Message(message),
             received: self.api.clock.now(),
             mark: None,
             stored: None,

@@ -23,7 +23,7 @@ pub use document::Origin;
 pub use layers::{Flag, Layers, Loaded, read_defaults, uncommented_defaults};
 pub use problem::{Problem, Problems, told};
 pub use process::load;
-pub use section::{Found, Maybe, Section};
+pub use section::{Found, Maybe, Section, read_document};
 pub use units::{ByteSize, parse_duration};
 
 /// What the configuration of a daemon is. Implemented by its checked values.

@@ -45,6 +45,16 @@ impl Problems {
         self.0.is_empty()
     }
 
+    /// Takes in those of another reader.
+    pub fn extend(&mut self, more: Problems) {
+        self.0.extend(more.0);
+    }
+
+    /// How many there are so far.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// The problems, sorted by file, line and column.
     pub fn sorted(mut self) -> Vec<Problem> {
         self.0.sort_by(|a, b| a.origin.cmp(&b.origin));

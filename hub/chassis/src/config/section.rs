@@ -1,7 +1,9 @@
 //! First step of reading: every key found, of the right type, nothing unknown. What the values mean is left to
 //! [`Configuration::check`](super::Configuration::check).
 
-use super::document::{Item, Node, Table};
+use std::path::Path;
+
+use super::document::{Item, Node, Table, parse_file};
 use super::{Configuration, Origin, Problems, suggest};
 
 /// A value, its dotted key and where it was written.
@@ -42,6 +44,22 @@ pub(super) fn read<C: Configuration>(tree: &Node, problems: &mut Problems) -> C:
     let raw = C::read(&mut root);
     root.refuse_unknown();
     raw
+}
+
+/// Reads a document that stands for itself, without layers below or above: a file of which there may be many. `read`
+/// asks for every key there is; what it does not ask for is reported as unknown. Values are good only when `problems`
+/// has stayed empty.
+pub fn read_document<T>(
+    path: &Path,
+    text: &str,
+    problems: &mut Problems,
+    read: impl FnOnce(&mut Section<'_>) -> T,
+) -> T {
+    let tree = parse_file(path, text, problems);
+    let mut root = Section::new(String::new(), &tree, "", problems);
+    let value = read(&mut root);
+    root.refuse_unknown();
+    value
 }
 
 impl<'a> Section<'a> {
@@ -168,6 +186,62 @@ impl<'a> Section<'a> {
             }
         };
         self.wrong(name, node, message)
+    }
+
+    /// A number, with or without a fraction.
+    pub fn decimal(&mut self, name: &'static str) -> Maybe<f64> {
+        let node = self.ask(name)?;
+        let text = match &node.item {
+            Item::Number(text) | Item::Other { text, .. } => text.as_str(),
+            Item::Text(_) | Item::Bool(_) | Item::List(_) | Item::Table(_) => "",
+        };
+        match text.parse::<f64>() {
+            Ok(number) if number.is_finite() => self.found(name, node, number),
+            _ => {
+                let message =
+                    format!("must be a number (without quotes), such as 0.1, but {} was found", node.kind());
+                self.wrong(name, node, message)
+            }
+        }
+    }
+
+    /// A whole number or a text, as text: for what has more than one usual notation.
+    pub fn number_or_text(&mut self, name: &'static str) -> Maybe<String> {
+        let node = self.ask(name)?;
+        match &node.item {
+            Item::Number(text) | Item::Text(text) => self.found(name, node, text.clone()),
+            Item::Other { .. } | Item::Bool(_) | Item::List(_) | Item::Table(_) => {
+                let message = format!("must be a whole number or text, but {} was found", node.kind());
+                self.wrong(name, node, message)
+            }
+        }
+    }
+
+    /// A section whose keys are free, each with a text.
+    pub fn free_texts(&mut self, name: &'static str) -> Vec<(String, Found<String>)> {
+        let Some(node) = self.ask(name) else { return Vec::new() };
+        let Item::Table(table) = &node.item else {
+            let message = format!("must be a section of names and texts, but {} was found", node.kind());
+            self.wrong::<()>(name, node, message);
+            return Vec::new();
+        };
+        let mut texts = Vec::new();
+        for (inner, (_, node)) in table {
+            let key = format!("{}.{inner}", self.key(name));
+            if let Item::Text(text) = &node.item {
+                let found = Found { value: text.clone(), key, origin: node.origin.clone() };
+                texts.push((inner.clone(), found));
+            } else {
+                let message = format!("must be text, but {} was found; write it in quotes", node.kind());
+                self.problems.add(&node.origin, key, message);
+            }
+        }
+        texts
+    }
+
+    /// Where this section begins, for what its keys are only together.
+    pub fn origin(&self) -> &Origin {
+        &self.node.origin
     }
 
     /// A list of texts. One that is none is reported and left out.

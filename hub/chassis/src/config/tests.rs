@@ -189,3 +189,40 @@ fn problems_are_told_with_a_head() {
     assert!(text.starts_with("the configuration has 2 problems:\nmill.toml:1:1: x: unknown key"), "{text}");
     assert!(told(&problems[..1]).starts_with("the configuration has a problem:\n"));
 }
+
+/// A document's reader for the test below.
+type Note = (Maybe<f64>, Maybe<String>, Vec<(String, Found<String>)>);
+
+fn read_note(text: &str) -> (Note, Vec<String>) {
+    let mut problems = Problems::default();
+    let note = read_document(std::path::Path::new("note.toml"), text, &mut problems, |root| {
+        (root.decimal("scale"), root.number_or_text("address"), root.free_texts("tags"))
+    });
+    (note, problems.sorted().iter().map(Problem::to_string).collect())
+}
+
+#[test]
+fn a_document_stands_for_itself() {
+    let ((scale, address, tags), problems) =
+        read_note("scale = 0.1\naddress = 0x10\n[tags]\nroom = \"cellar\"\n\"a b\" = \"c\"\n");
+    assert_eq!(problems, [""; 0]);
+    assert_eq!(scale.unwrap().value, 0.1);
+    assert_eq!(address.unwrap().value, "0x10");
+    let tags: Vec<_> = tags.into_iter().map(|(name, found)| (name, found.value)).collect();
+    assert_eq!(tags, [("a b".to_owned(), "c".to_owned()), ("room".to_owned(), "cellar".to_owned())]);
+    assert_eq!(read_note("scale = -3\naddress = \"40001\"").0.0.unwrap().value, -3.0);
+    let (_, problems) = read_note("scale = \"1\"\naddress = 1.5\ntags = 1\nadress = 2\n");
+    assert_eq!(
+        problems,
+        [
+            "note.toml:1:9: scale: must be a number (without quotes), such as 0.1, but text was found",
+            "note.toml:2:11: address: must be a whole number or text, but a number was found",
+            "note.toml:3:8: tags: must be a section of names and texts, but a number was found",
+            "note.toml:4:1: adress: unknown key; did you mean `address`?",
+        ]
+    );
+    assert_eq!(
+        read_note("[tags]\nfloor = 1\n").1,
+        ["note.toml:2:9: tags.floor: must be text, but a number was found; write it in quotes"]
+    );
+}

@@ -19,7 +19,7 @@ fn reading(metric: &str, value: Option<Value>) -> Reading {
 fn hear(registry: &mut Registry, device: &str, readings: Vec<Reading>) -> Plan {
     let publish = DevicePublish {
         device: device.parse().unwrap(),
-        message: DeviceMessage::Telemetry(readings),
+        content: Content::Message(DeviceMessage::Telemetry(readings)),
         received: AT,
         mark: None,
         stored: None,
@@ -138,7 +138,10 @@ fn a_stated_time_is_kept_and_urgency_follows_who_waits() {
     };
     let mut publish = DevicePublish {
         device: "a".parse().unwrap(),
-        message: DeviceMessage::Telemetry(vec![Reading { ts: Some(UtcMs(9)), ..reading("t", number(1.0)) }]),
+        content: Content::Message(DeviceMessage::Telemetry(vec![Reading {
+            ts: Some(UtcMs(9)),
+            ..reading("t", number(1.0))
+        }])),
         received: AT,
         mark: None,
         stored: Some(stored),
@@ -149,7 +152,7 @@ fn a_stated_time_is_kept_and_urgency_follows_who_waits() {
     assert_eq!(append.samples[0].received, AT);
     publish.stored = None;
     assert_eq!(registry.plan(&publish, WALL, &mut || [0; 10]).append.urgency, Urgency::Lazy);
-    publish.message = DeviceMessage::Event(event);
+    publish.content = Content::Message(DeviceMessage::Event(event));
     let append = registry.plan(&publish, WALL, &mut || [0; 10]).append;
     assert_eq!(append.urgency, Urgency::Now);
     assert_eq!(append.events[0].stamp, Stamp::Wall(UtcMs(5), WallSource::Device));
@@ -163,4 +166,57 @@ fn a_restarted_registry_knows_what_the_log_knew() {
     let append = say(&mut after, "a", vec![reading("t", number(2.0))]);
     assert!(append.definitions.is_empty());
     assert_eq!(append.samples[0].series, series);
+}
+
+/// A cycle of a poller, planned and noted.
+fn poll(registry: &mut Registry, readings: Vec<Polled>) -> Append {
+    let publish = DevicePublish {
+        device: "meter".parse().unwrap(),
+        content: Content::Polled(readings),
+        received: BootStamp { boot: BOOT, mono_ms: 99 },
+        mark: None,
+        stored: None,
+    };
+    let plan = registry.plan(&publish, WALL, &mut || [1; 10]);
+    assert!(plan.holds_message(), "{plan:?}");
+    registry.note(&(&plan.append).into());
+    plan.append
+}
+
+fn polled(unit: &str, value: Option<Value>, quality: Quality) -> Polled {
+    let (metric, unit) = ("power".parse().unwrap(), unit.parse().unwrap());
+    Polled { metric, unit, value_type: ValueType::F32, value, quality, at: AT }
+}
+
+#[test]
+fn a_polled_reading_has_its_unit_its_moment_and_its_series_also_when_it_failed() {
+    let mut registry = registry(Limits::default());
+    let no_answer = Quality::bad(Reason::NoAnswer);
+    let append = poll(&mut registry, vec![polled("W", None, no_answer)]);
+    let [Definition::Device(device), Definition::Series(power)] = &append.definitions[..] else {
+        panic!("{append:?}")
+    };
+    assert_eq!((power.key.unit.as_str(), power.key.value_type), ("W", ValueType::F32));
+    let failed =
+        Sample { series: power.id, stamp: Stamp::Boot(AT), received: AT, value: None, quality: no_answer };
+    assert_eq!(append.samples, [failed]);
+    assert_eq!(registry.heard(device.id), None, "a device that does not answer was not heard");
+    let value = Value::F32(7.0);
+    let good = poll(&mut registry, vec![polled("W", Some(value.clone()), Quality::GOOD)]);
+    assert_eq!(good.samples, [Sample::observed(power.id, AT, value)]);
+    assert!(good.definitions.is_empty());
+    assert!(registry.heard(device.id).is_some());
+    let other_unit = poll(&mut registry, vec![polled("kW", Some(Value::F32(0.007)), Quality::GOOD)]);
+    assert_ne!(other_unit.samples[0].series, power.id, "another unit is another series");
+}
+
+#[test]
+fn an_exception_is_a_sign_of_life_unless_a_gateway_gives_it() {
+    for (code, is_heard) in [(2, true), (6, true), (10, false), (11, false)] {
+        let mut registry = registry(Limits::default());
+        let quality = Quality::new(hub_model::Level::Bad, Reason::Exception, code);
+        poll(&mut registry, vec![polled("W", None, quality)]);
+        let device = registry.catalog().device_by_name("meter").unwrap().id;
+        assert_eq!(registry.heard(device).is_some(), is_heard, "exception {code}");
+    }
 }

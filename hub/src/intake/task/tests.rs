@@ -7,7 +7,7 @@ use crate::clock::EARLIEST_PLAUSIBLE;
 use crate::intake::{INBOX_MESSAGES, Limits};
 use hub_model::{HubId, Severity, Ulid, Value};
 use hub_store::{LogConfig, OpenContext, SampleQuery};
-use southbound::ingest::PublishMark;
+use southbound::ingest::{Content, PublishMark};
 use southbound_wire::{DeviceEvent, DeviceMessage, Reading};
 
 struct Story {
@@ -34,7 +34,13 @@ impl Story {
     async fn say(&self, message: DeviceMessage, mark: Option<PublishMark>) -> oneshot::Receiver<Stored> {
         let (stored, answer) = oneshot::channel();
         let (device, received) = ("pump".parse().unwrap(), self.clock.now());
-        let publish = DevicePublish { device, message, received, mark, stored: Some(stored) };
+        let publish = DevicePublish {
+            device,
+            content: Content::Message(message),
+            received,
+            mark,
+            stored: Some(stored),
+        };
         self.ingest.send(publish).await.unwrap();
         answer
     }

@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
 
 use super::{Connection, Stalled, Work};
-use crate::ingest::{DevicePublish, Stored};
+use crate::ingest::{Content, DevicePublish, Stored};
 use crate::mqtt::access::Role;
 use crate::mqtt::broker::Phase;
 use crate::mqtt::codec::{Publish, Version, encode};
@@ -90,7 +90,8 @@ impl Connection {
             Route::Broker => {}
             Route::Ingest { device, message, .. } => {
                 let received = self.shared.clock.now();
-                let publish = DevicePublish { device, message, received, mark: None, stored: None };
+                let content = Content::Message(message);
+                let publish = DevicePublish { device, content, received, mark: None, stored: None };
                 drop(self.shared.ingest.send(publish).await);
             }
         }

@@ -7,7 +7,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 
 use super::{Connection, INGEST_GONE, Stalled, Wait, Work};
-use crate::ingest::{DevicePublish, PublishMark};
+use crate::ingest::{Content, DevicePublish, PublishMark};
 use crate::mqtt::access;
 use crate::mqtt::codec::{Disconnect, Publish, Qos, Subscribe, Unsubscribe, Version};
 use crate::mqtt::filter;
@@ -59,7 +59,8 @@ impl Connection {
                     }
                 };
                 let received = self.shared.clock.now();
-                let publish = DevicePublish { device, message, received, mark, stored };
+                let content = Content::Message(message);
+                let publish = DevicePublish { device, content, received, mark, stored };
                 // Before its own fan-out, which must not overtake it.
                 self.work.push_front(Work::Ingest(Box::new(publish)));
             }

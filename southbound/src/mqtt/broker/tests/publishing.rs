@@ -4,7 +4,7 @@ use hub_model::Value;
 use southbound_wire::DeviceMessage;
 
 use super::harness::*;
-use crate::ingest::Stored;
+use crate::ingest::{Content, Stored};
 use crate::mqtt::codec::testing::connect;
 use crate::mqtt::codec::{Disconnect, Packet, Version, Will};
 use crate::mqtt::config::MqttLimits;
@@ -21,7 +21,7 @@ async fn a_puback_waits_for_the_log_and_keeps_the_order() {
     let first = site.ingest.recv().await.unwrap();
     let second = site.ingest.recv().await.unwrap();
     assert_eq!(first.device.as_str(), "boiler");
-    let DeviceMessage::Telemetry(readings) = &first.message else { panic!("telemetry") };
+    let Content::Message(DeviceMessage::Telemetry(readings)) = &first.content else { panic!("telemetry") };
     assert_eq!(readings[0].value, Some(Value::F64(1.0)));
     assert_eq!(first.mark, None, "a clean session cannot resend");
     second.stored.unwrap().send(Stored::OnFlash).unwrap();
@@ -109,7 +109,7 @@ async fn what_is_left_of_a_message_is_stored() {
     let mut client = Client::v4(&site.handle, "c").await;
     client.publish(1, TOPIC, "{\"good\":1,\"bad\":[]}").await;
     let publish = site.ingest.recv().await.unwrap();
-    let DeviceMessage::Telemetry(readings) = &publish.message else { panic!("telemetry") };
+    let Content::Message(DeviceMessage::Telemetry(readings)) = &publish.content else { panic!("telemetry") };
     assert_eq!(readings.len(), 1);
     publish.stored.unwrap().send(Stored::Refused).unwrap();
     assert_eq!(client.recv().await.1[..], [0, 1]);
@@ -134,7 +134,9 @@ async fn a_will_is_published_unless_the_client_says_goodbye() {
     watcher.silent().await;
     let (lost, _) = Client::connect(&site.handle, with_will("lost")).await;
     drop(lost);
-    let DeviceMessage::Event(event) = site.ingest.recv().await.unwrap().message else { panic!("an event") };
+    let Content::Message(DeviceMessage::Event(event)) = site.ingest.recv().await.unwrap().content else {
+        panic!("an event")
+    };
     assert_eq!(&*event.code, "lost");
     let frame = watcher.recv().await;
     assert_eq!(message(&frame, Version::V4).0, "relais/v1/boiler/event");

@@ -1,0 +1,228 @@
+//! Reads `devices.dir` and `devices.profiles_dir`: every file, every problem at its place.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use hub_chassis::config::{Found, Maybe, Origin, Problem, Problems, read_document};
+use southbound::modbus::device::Device;
+use southbound::modbus::file::RawDevice;
+use southbound::modbus::profile::Profiles;
+
+use crate::config::DevicesConfig;
+
+/// A device's file has some hundred bytes, one with many registers some ten thousand.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// Files of one folder: what a site has, tenfold.
+const FILES_MAX: usize = 1_000;
+
+/// What the folders hold.
+#[derive(Clone, Debug, Default)]
+pub struct DeviceFiles {
+    /// The devices of files that are right.
+    pub devices: Vec<Device>,
+    /// Files looked at.
+    pub files: usize,
+    /// Everything that is wrong, by file and line.
+    pub problems: Vec<Problem>,
+}
+
+/// Reads everything. A folder that does not exist has no devices.
+pub fn read(config: &DevicesConfig) -> DeviceFiles {
+    let mut problems = Problems::default();
+    let profiles = read_profiles(&config.profiles_dir, &mut problems);
+    let mut names: BTreeMap<String, PathBuf> = BTreeMap::new();
+    let mut devices = Vec::new();
+    let texts = read_folder(&config.dir, &mut problems);
+    for (path, text) in &texts {
+        // Found by itself, so that one wrong file does not hide what is right in another.
+        let mut own = Problems::default();
+        let (name, device) = read_device(path, text, &profiles, &mut own);
+        if let Some(name) = name {
+            match names.get(&name.value) {
+                Some(first) => {
+                    let message =
+                        format!("{:?} is the name of the device in {}", name.value, first.display());
+                    name.report::<()>(format!("{message}; every device has its own"), &mut own);
+                }
+                None => {
+                    names.insert(name.value, path.clone());
+                }
+            }
+        }
+        let is_right = own.is_empty();
+        problems.extend(own);
+        devices.extend(device.filter(|_| is_right));
+    }
+    DeviceFiles { devices, files: texts.len(), problems: problems.sorted() }
+}
+
+fn read_device(
+    path: &Path,
+    text: &str,
+    profiles: &Profiles,
+    problems: &mut Problems,
+) -> (Maybe<String>, Option<Device>) {
+    let (driver, raw): (Maybe<String>, RawDevice) = read_document(path, text, problems, |root| {
+        let driver = root.text("driver");
+        root.require("driver", "say how the device is spoken to: \"modbus\"");
+        (driver, RawDevice::read(root))
+    });
+    if let Some(Found { value, .. }) = &driver
+        && value != "modbus"
+    {
+        if let Some(driver) = &driver {
+            driver.report::<()>(format!("there is no driver {value:?}; there is: modbus"), problems);
+        }
+        return (raw.name().cloned(), None);
+    }
+    let device = raw.check(profiles, problems);
+    (raw.name().cloned(), device)
+}
+
+fn read_profiles(dir: &Path, problems: &mut Problems) -> Profiles {
+    let mut profiles = Profiles::shipped();
+    for (path, text) in read_folder(dir, problems) {
+        let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        profiles.read(&name, &path, &text, problems);
+    }
+    profiles
+}
+
+/// The `*.toml` files of a folder and their texts, by name. Hidden ones and those of editors are passed over.
+fn read_folder(dir: &Path, problems: &mut Problems) -> Vec<(PathBuf, String)> {
+    let wrong = |path: &Path, message: String, problems: &mut Problems| {
+        problems.add(&Origin::File { path: Arc::from(path), line: 0, column: 0 }, "", message);
+    };
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
+        Err(error) => {
+            wrong(dir, format!("cannot be read: {error}; let the hub's user read the folder"), problems);
+            return Vec::new();
+        }
+    };
+    let mut paths: Vec<PathBuf> =
+        entries.flatten().map(|entry| entry.path()).filter(|path| is_meant(path)).collect();
+    paths.sort();
+    if paths.len() > FILES_MAX {
+        wrong(dir, format!("has {} files; at most {FILES_MAX} are read", paths.len()), problems);
+        paths.truncate(FILES_MAX);
+    }
+    let mut texts = Vec::new();
+    for path in paths {
+        match read_text(&path) {
+            Ok(text) => texts.push((path, text)),
+            Err(message) => wrong(&path, message, problems),
+        }
+    }
+    texts
+}
+
+fn is_meant(path: &Path) -> bool {
+    let is_hidden = path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
+    path.extension() == Some(OsStr::new("toml")) && !is_hidden
+}
+
+fn read_text(path: &Path) -> Result<String, String> {
+    let unreadable = |error: std::io::Error| format!("cannot be read: {error}");
+    // A pipe or a device would be waited for; asked before it is opened, because opening a pipe already waits.
+    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err("is not a file".to_owned());
+    }
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err("is larger than 1 MiB, which no device needs".to_owned());
+    }
+    String::from_utf8(bytes).map_err(|_| "is not UTF-8; write it in UTF-8".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Folder {
+            let dir = std::env::temp_dir().join(format!("relais-devices-{}-{name}", std::process::id()));
+            std::fs::create_dir_all(dir.join("profiles")).unwrap();
+            std::fs::create_dir_all(dir.join("devices")).unwrap();
+            Folder(dir)
+        }
+
+        fn with(self, name: &str, text: &str) -> Folder {
+            std::fs::write(self.0.join(name), text).unwrap();
+            self
+        }
+
+        fn read(&self) -> DeviceFiles {
+            read(&DevicesConfig { dir: self.0.join("devices"), profiles_dir: self.0.join("profiles") })
+        }
+
+        fn told(&self) -> Vec<String> {
+            let root = format!("{}/", self.0.display());
+            self.read().problems.iter().map(|problem| problem.to_string().replace(&root, "")).collect()
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _gone = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    const METER: &str =
+        "name = \"meter\"\ndriver = \"modbus\"\nendpoint = \"tcp://h\"\nprofile = \"eastron-sdm630\"\n";
+
+    #[test]
+    fn no_folder_has_no_devices() {
+        let missing = PathBuf::from("/nowhere at all");
+        let found = read(&DevicesConfig { dir: missing.clone(), profiles_dir: missing });
+        assert_eq!((found.devices.len(), found.files, found.problems.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn files_are_read_with_shipped_and_own_profiles() {
+        let own = "title = \"X\"\nsource = \"us\"\n[[register]]\nmetric = \"t\"\naddress = \"holding:0\"\ntype = \"u16\"\n";
+        let folder = Folder::new("own")
+            .with("devices/a.toml", METER)
+            .with("devices/b.toml", &METER.replace("meter", "x").replace("eastron-sdm630", "own"))
+            .with("devices/.c.toml", "not meant")
+            .with("devices/c.toml~", "not meant")
+            .with("profiles/own.toml", own);
+        let found = folder.read();
+        assert_eq!(folder.told(), [""; 0]);
+        assert_eq!((found.files, found.devices.len()), (2, 2));
+        assert_eq!(found.devices[1].groups[0].registers[0].metric.as_str(), "t");
+    }
+
+    #[test]
+    fn a_wrong_file_is_told_and_the_others_are_read() {
+        let folder = Folder::new("wrong")
+            .with("devices/a.toml", METER)
+            .with("devices/b.toml", METER)
+            .with("devices/c.toml", "name = \"c\"\ndriver = \"ble\"\nendpoint = \"tcp://h\"\n")
+            .with("devices/d.toml", "name = [\n");
+        std::fs::create_dir(folder.0.join("devices/e.toml")).unwrap();
+        std::fs::write(folder.0.join("devices/f.toml"), [0xff, 0xfe]).unwrap();
+        let told = folder.told();
+        let starts = [
+            "devices/b.toml:1:8: name: \"meter\" is the name of the device in ",
+            "devices/c.toml:2:10: driver: there is no driver \"ble\"; there is: modbus",
+            "devices/d.toml:1:",
+            "devices/e.toml: is not a file",
+            "devices/f.toml: is not UTF-8; write it in UTF-8",
+        ];
+        for start in starts {
+            assert!(told.iter().any(|line| line.starts_with(start)), "{start} is not in {told:#?}");
+        }
+        let found = folder.read();
+        assert_eq!(found.devices.len(), 1, "the one file that is right");
+    }
+}

@@ -1,0 +1,105 @@
+//! Devices that the hub asks: their files, and the pollers that read them.
+//!
+//! At the start every file that is right is taken, and the others are told: a slip in one file must not silence a site
+//! that comes back from a power cut. A reload, which somebody watches, is taken as a whole or not at all.
+
+mod files;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use southbound::ingest::IngestSender;
+use southbound::modbus::Poller;
+use southbound::tasks::Clock;
+use tracing::{error, info, warn};
+
+pub use files::{DeviceFiles, read};
+
+use crate::config::DevicesConfig;
+
+/// Files, pollers, and what was last made of them. Cheap to clone.
+#[derive(Clone)]
+pub struct Devices {
+    config: DevicesConfig,
+    modbus: Poller,
+    state: Arc<Mutex<FileState>>,
+}
+
+/// What the last reading of the files found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FileState {
+    /// Files looked at.
+    pub files: usize,
+    /// Devices that are read.
+    pub devices: usize,
+    /// One line for each problem.
+    pub problems: Vec<String>,
+}
+
+impl Devices {
+    /// Reads the files, and makes pollers for the devices of those that are right.
+    pub fn new(
+        config: DevicesConfig,
+        found: DeviceFiles,
+        ingest: IngestSender,
+        clock: Arc<dyn Clock>,
+        seed: u64,
+    ) -> Devices {
+        for problem in &found.problems {
+            error!("{problem}");
+        }
+        if !found.problems.is_empty() {
+            error!(
+                "devices with such files are not read; mend them, then `systemctl reload relais-hub` or SIGHUP"
+            );
+        }
+        let state = state_of(&found);
+        if state.devices > 0 {
+            info!(dir = %config.dir.display(), devices = state.devices, "devices to be read");
+        }
+        let modbus = Poller::new(ingest, clock, seed, found.devices);
+        Devices { config, modbus, state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// Reads the files again. Blocks on the file system.
+    pub fn reload(&self) {
+        let found = read(&self.config);
+        let mut state = self.lock();
+        if found.problems.is_empty() {
+            *state = state_of(&found);
+            let devices = found.devices.len();
+            info!(devices, "the device files were read again and are in force");
+            self.modbus.apply(found.devices);
+            return;
+        }
+        for problem in &found.problems {
+            error!("{problem}");
+        }
+        warn!(
+            problems = found.problems.len(),
+            "the device files were read again and have problems: nothing is changed"
+        );
+        state.problems = found.problems.iter().map(ToString::to_string).collect();
+    }
+
+    /// The Modbus driver.
+    pub fn modbus(&self) -> &Poller {
+        &self.modbus
+    }
+
+    /// What the last reading of the files found.
+    pub fn file_state(&self) -> FileState {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, FileState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn state_of(found: &DeviceFiles) -> FileState {
+    FileState {
+        files: found.files,
+        devices: found.devices.len(),
+        problems: found.problems.iter().map(ToString::to_string).collect(),
+    }
+}

@@ -1,0 +1,267 @@
+//! What a link tells about itself: to the API, to metrics, to people.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use hub_chassis::metrics::{MetricRow, float};
+use hub_model::Reason;
+
+use super::client::Outcome;
+use super::decode::Reading;
+use super::device::{Device, Endpoint};
+use super::schedule::{Ask, JobCounts, JobId, Schedule};
+
+/// How a device is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceState {
+    /// Not asked yet.
+    Unknown,
+    /// It answers.
+    Live,
+    /// It does not answer, or not with what was asked for.
+    Silent,
+    /// Its endpoint is out of reach.
+    Unreachable,
+}
+
+impl DeviceState {
+    /// The word in the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            DeviceState::Unknown => "unknown",
+            DeviceState::Live => "live",
+            DeviceState::Silent => "silent",
+            DeviceState::Unreachable => "unreachable",
+        }
+    }
+}
+
+/// A device, as lists show it.
+#[derive(Clone, Debug)]
+pub struct DeviceView {
+    /// As configured.
+    pub device: Device,
+    /// How it is.
+    pub state: DeviceState,
+    /// Its mean time to an answer.
+    pub latency: Option<Duration>,
+    /// Cycles of all its groups.
+    pub cycles: JobCounts,
+    /// What is wrong, for people.
+    pub trouble: Option<String>,
+}
+
+/// What was done on one unit.
+#[derive(Clone, Copy, Debug, Default)]
+struct UnitCounts {
+    polls: u64,
+    answers: u64,
+    timeouts: u64,
+    exceptions: u64,
+    mismatches: u64,
+    disconnects: u64,
+    answer_time: Duration,
+}
+
+/// Shared by the task of a link and whoever asks about it. Locked for a few synchronous lines only.
+#[derive(Debug)]
+pub(super) struct LinkShared {
+    endpoint: Endpoint,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    devices: Vec<DeviceView>,
+    units: BTreeMap<u8, UnitCounts>,
+    connects: u64,
+    connect_failures: u64,
+    bus_time: Duration,
+    probe_time: Duration,
+    is_connected: bool,
+    connect_error: Option<String>,
+}
+
+impl LinkShared {
+    pub(super) fn new(endpoint: Endpoint, devices: &[Device]) -> LinkShared {
+        let view = |device: &Device| DeviceView {
+            device: device.clone(),
+            state: DeviceState::Unknown,
+            latency: None,
+            cycles: JobCounts::default(),
+            trouble: None,
+        };
+        let state = State {
+            devices: devices.iter().map(view).collect(),
+            units: devices.iter().map(|device| (device.unit, UnitCounts::default())).collect(),
+            connects: 0,
+            connect_failures: 0,
+            bus_time: Duration::ZERO,
+            probe_time: Duration::ZERO,
+            is_connected: false,
+            connect_error: None,
+        };
+        LinkShared { endpoint, state: Mutex::new(state) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn connected(&self) {
+        let mut state = self.lock();
+        state.connects += 1;
+        state.is_connected = true;
+        state.connect_error = None;
+    }
+
+    pub(super) fn connect_failed(&self, why: String) {
+        let mut state = self.lock();
+        state.connect_failures += 1;
+        state.is_connected = false;
+        state.connect_error = Some(why);
+    }
+
+    /// Why the last connect failed.
+    pub(super) fn last_error(&self) -> String {
+        self.lock().connect_error.clone().unwrap_or_default()
+    }
+
+    pub(super) fn asked(&self, ask: Ask, outcome: &Outcome, took: Duration) {
+        let mut state = self.lock();
+        state.bus_time += took;
+        if ask.is_probe {
+            state.probe_time += took;
+        }
+        let unit = state.units.entry(ask.unit).or_default();
+        unit.polls += 1;
+        match outcome {
+            Outcome::Answer(_) => {
+                unit.answers += 1;
+                unit.answer_time += took;
+            }
+            Outcome::Exception(_) => unit.exceptions += 1,
+            Outcome::Timeout => unit.timeouts += 1,
+            Outcome::Mismatch(_) => unit.mismatches += 1,
+            Outcome::Closed(_) => unit.disconnects += 1,
+        }
+        let trouble = match outcome {
+            Outcome::Answer(_) => None,
+            other => super::test::Exchanged::outcome_text(other, ask.timeout),
+        };
+        for view in state.devices.iter_mut().filter(|view| view.device.unit == ask.unit) {
+            view.trouble.clone_from(&trouble);
+        }
+    }
+
+    /// A register was read, or not.
+    pub(super) fn read(&self, job: JobId, reading: &Reading, was_asked: bool) {
+        let mut state = self.lock();
+        let Some(view) = state.devices.get_mut(job.device) else { return };
+        let reason = reading.quality.reason();
+        view.state = match reason {
+            Reason::NotConnected => DeviceState::Unreachable,
+            Reason::NoAnswer | Reason::Malformed if !was_asked || reading.value.is_none() => {
+                DeviceState::Silent
+            }
+            _ => DeviceState::Live,
+        };
+    }
+
+    /// After each step.
+    pub(super) fn update(&self, schedule: &Schedule) {
+        let mut state = self.lock();
+        for view in &mut state.devices {
+            view.cycles = JobCounts::default();
+        }
+        for (job, counts) in schedule.counts() {
+            if let Some(view) = state.devices.get_mut(job.device) {
+                view.cycles.complete += counts.complete;
+                view.cycles.failed += counts.failed;
+                view.cycles.skipped += counts.skipped;
+            }
+        }
+        for (at, view) in state.devices.iter_mut().enumerate() {
+            view.latency = schedule.latency(at);
+        }
+    }
+
+    pub(super) fn devices(&self) -> Vec<DeviceView> {
+        let state = self.lock();
+        let view = |view: &DeviceView| {
+            let mut view = view.clone();
+            if view.state == DeviceState::Unreachable {
+                view.trouble.clone_from(&state.connect_error);
+            }
+            view
+        };
+        state.devices.iter().map(view).collect()
+    }
+
+    pub(super) fn metrics(&self) -> Vec<MetricRow> {
+        let state = self.lock();
+        let endpoint = self.endpoint.to_string();
+        let counter = |name: &str, help, value| {
+            MetricRow::counter(name, help, value).label("endpoint", endpoint.clone())
+        };
+        let mut rows = vec![
+            MetricRow::gauge(
+                "relais_modbus_connected",
+                "Whether the last connect worked.",
+                state.is_connected.into(),
+            )
+            .label("endpoint", endpoint.clone()),
+            counter("relais_modbus_connects_total", "Connections opened.", state.connects),
+            counter("relais_modbus_connect_failures_total", "Connects that failed.", state.connect_failures),
+            counter("relais_modbus_bus_seconds_total", "Time in which a request was out.", 0)
+                .with_value(state.bus_time.as_secs_f64()),
+            counter("relais_modbus_probe_seconds_total", "Of it, for units that were silent.", 0)
+                .with_value(state.probe_time.as_secs_f64()),
+        ];
+        for (unit, counts) in &state.units {
+            let of_unit =
+                |name: &str, help, value| counter(name, help, value).label("unit", unit.to_string());
+            rows.extend([
+                of_unit("relais_modbus_polls_total", "Requests sent.", counts.polls),
+                of_unit("relais_modbus_answers_total", "Requests answered as asked.", counts.answers),
+                of_unit(
+                    "relais_modbus_timeouts_total",
+                    "Requests without a whole answer in time.",
+                    counts.timeouts,
+                ),
+                of_unit(
+                    "relais_modbus_exceptions_total",
+                    "Requests answered with an exception.",
+                    counts.exceptions,
+                ),
+                of_unit(
+                    "relais_modbus_mismatches_total",
+                    "Answers that belong to no request.",
+                    counts.mismatches,
+                ),
+                of_unit(
+                    "relais_modbus_disconnects_total",
+                    "Requests cut off by the device.",
+                    counts.disconnects,
+                ),
+                of_unit("relais_modbus_answer_seconds_total", "Time to the answers, in sum.", 0)
+                    .with_value(counts.answer_time.as_secs_f64()),
+            ]);
+        }
+        for view in &state.devices {
+            let results = [
+                ("complete", view.cycles.complete),
+                ("failed", view.cycles.failed),
+                ("skipped", view.cycles.skipped),
+            ];
+            for (result, count) in results {
+                let help =
+                    "Cycles of a device, by how they ended; skipped ones found the bus busy for an interval.";
+                let row = MetricRow::counter("relais_modbus_cycles_total", help, 0).with_value(float(count));
+                rows.push(row.label("device", view.device.name.to_string()).label("result", result));
+            }
+        }
+        rows
+    }
+}
