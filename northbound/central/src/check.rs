@@ -1,14 +1,14 @@
 //! Looks at everything that is kept: the database's structure, every object and block, coverage, the audit's chain.
 //! Changes nothing, and works beside the running daemon.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hub_chassis::number_text::{counted, thousands};
 use hub_model::{HubId, RangeSet};
 use northbound_wire::Lane;
 
 use crate::decode::is_the_block;
-use crate::storage::{ObjectId, ObjectRow, PackError, RangeRow, Storage, StorageError};
+use crate::storage::{Decoded, ObjectId, ObjectRow, PackError, RangeRow, Storage, StorageError};
 
 /// Objects looked up at once.
 const PAGE: usize = 1_000;
@@ -23,7 +23,20 @@ pub struct Checked {
     pub found: String,
     /// What is wrong, one line each.
     pub problems: Vec<String>,
+    /// What to do about it, one line each.
+    pub steps: Vec<&'static str>,
 }
+
+const RESTART: &str = "objects that are missing or cut: start relais-central again; it gives them up and asks the hubs \
+                       for their blocks";
+const READ: &str = "damaged blocks: ask the running central for readings of that hub and time (relais readings); it gives \
+                    up what is damaged and asks the hub for it";
+const DISK: &str = "blocks that cannot be read: look at the disk and the files' permissions; if the file stays unreadable, \
+                    move it away and start relais-central again: the hubs are asked for it";
+const UPGRADE: &str =
+    "definitions that do not decode: upgrade central, or report them; other hubs and series go on";
+const RESTORE: &str = "the database or the audit: stop central, keep this folder, put the newest good copy in its place and \
+                       start it once with --restored";
 
 #[derive(Default)]
 struct Check {
@@ -31,19 +44,23 @@ struct Check {
     blocks: u64,
     bytes: u64,
     problems: Vec<String>,
+    steps: BTreeSet<&'static str>,
     more: u64,
     stored: BTreeMap<(HubId, Lane), RangeSet>,
 }
 
 /// Checks all of it.
 pub async fn check(storage: &Storage) -> Result<Checked, StorageError> {
-    let mut check = Check { problems: storage.integrity().await?, ..Check::default() };
+    let mut check = Check::default();
+    for problem in storage.integrity().await? {
+        check.problem(problem, RESTORE);
+    }
     check.objects(storage).await?;
     check.coverage(storage).await?;
     let audit = storage.verify_audit().await?;
     let entries = audit.as_ref().copied().unwrap_or(0);
     if let Err(broken) = audit {
-        check.problem(format!("the audit was tampered with, or its database is damaged: {broken}"));
+        check.problem(format!("the audit was tampered with, or its database is damaged: {broken}"), RESTORE);
     }
     if check.more > 0 {
         check.problems.push(format!("and {} more", thousands(check.more)));
@@ -56,11 +73,12 @@ pub async fn check(storage: &Storage) -> Result<Checked, StorageError> {
         thousands(check.bytes),
         counted(entries, "audit entry", "audit entries"),
     );
-    Ok(Checked { found, problems: check.problems })
+    Ok(Checked { found, problems: check.problems, steps: check.steps.into_iter().collect() })
 }
 
 impl Check {
-    fn problem(&mut self, problem: String) {
+    fn problem(&mut self, problem: String, step: &'static str) {
+        self.steps.insert(step);
         if self.problems.len() < PROBLEMS_MAX {
             self.problems.push(problem);
         } else {
@@ -82,9 +100,12 @@ impl Check {
                 match on_disk.remove(&object.id) {
                     Some(size) if size == object.size_bytes => {}
                     Some(size) => {
-                        self.problem(format!("{} has {size} bytes, not {}", object.id, object.size_bytes));
+                        self.problem(
+                            format!("{} has {size} bytes, not {}", object.id, object.size_bytes),
+                            RESTART,
+                        );
                     }
-                    None => self.problem(format!("{} is missing", object.id)),
+                    None => self.problem(format!("{} is missing", object.id), RESTART),
                 }
                 self.blocks_of(storage, object).await?;
             }
@@ -92,7 +113,7 @@ impl Check {
         // Beside a running daemon an object may be on disk some milliseconds before its row.
         for id in on_disk.into_keys() {
             if !storage.read().await?.db().has_object(id).await? {
-                self.problem(format!("{id} belongs to nothing; the next start removes it"));
+                self.problem(format!("{id} belongs to nothing; the next start removes it"), RESTART);
             }
         }
         Ok(())
@@ -105,9 +126,9 @@ impl Check {
         for (hub, lane, row) in rows {
             self.blocks += 1;
             self.stored.entry((hub, lane)).or_default().insert(row.range);
-            if let Some(why) = bad(storage, lane, &row).await? {
+            if let Some((why, step)) = bad(storage, lane, &row).await? {
                 let class = lane.class.name();
-                self.problem(format!("{hub} {} {class} {}: {why}", lane.epoch, row.range));
+                self.problem(format!("{hub} {} {class} {}: {why}", lane.epoch, row.range), step);
             }
         }
         Ok(())
@@ -118,22 +139,29 @@ impl Check {
         for ((hub, lane), stored) in std::mem::take(&mut self.stored) {
             let accounted = storage.accounted(hub, &[lane]).await?.remove(0).1;
             for range in stored.iter().filter(|range| !accounted.covers(*range)) {
-                self.problem(format!(
-                    "{hub} {} {} {range} is not accounted for",
-                    lane.epoch,
-                    lane.class.name()
-                ));
+                let (epoch, class) = (lane.epoch, lane.class.name());
+                self.problem(format!("{hub} {epoch} {class} {range} is not accounted for"), RESTORE);
             }
         }
         Ok(())
     }
 }
 
-async fn bad(storage: &Storage, lane: Lane, row: &RangeRow) -> Result<Option<String>, StorageError> {
+/// What is wrong with a block, and what to do about it.
+type Bad = (String, &'static str);
+
+async fn bad(storage: &Storage, lane: Lane, row: &RangeRow) -> Result<Option<Bad>, StorageError> {
     let Some(block) = row.block() else { return Ok(None) };
     match storage.packs().get(block.object, block.offset, block.length).await {
-        Ok(bytes) => Ok(is_the_block(&bytes, lane, row).err()),
-        Err(error @ PackError::Missing { .. }) => Ok(Some(error.to_string())),
-        Err(error) => Err(error.into()),
+        Ok(bytes) => match is_the_block(&bytes, lane, row) {
+            Ok(()) if block.decoded == Decoded::Failed => {
+                Ok(Some(("its definitions do not decode".to_owned(), UPGRADE)))
+            }
+            Ok(()) => Ok(None),
+            Err(why) => Ok(Some((why, READ))),
+        },
+        Err(error @ PackError::Missing { .. }) => Ok(Some((error.to_string(), RESTART))),
+        Err(error @ PackError::Store { .. }) => Ok(Some((error.to_string(), DISK))),
+        Err(error @ PackError::Folder { .. }) => Err(error.into()),
     }
 }

@@ -1,9 +1,12 @@
 //! What central counts, for `/metrics`. Shared by all parts; each adds to its own.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use hub_chassis::metrics::MetricRow;
 use northbound_wire::RefusalCode;
+
+use crate::decode::Unreadable;
 
 /// A number that only grows.
 #[derive(Debug, Default)]
@@ -29,6 +32,7 @@ macro_rules! counts {
             $($(#[$doc])* pub $name: Count,)*
             /// Whether the last commit failed.
             pub storing_fails: AtomicBool,
+            unreadable: Mutex<Unreadable>,
             refused: Vec<Count>,
             link_refused: Vec<Count>,
         }
@@ -38,6 +42,7 @@ macro_rules! counts {
                 Counts {
                     $($name: Count::default(),)*
                     storing_fails: AtomicBool::new(false),
+                    unreadable: Mutex::default(),
                     refused: RefusalCode::ALL.iter().map(|_| Count::default()).collect(),
                     link_refused: RefusalCode::ALL.iter().map(|_| Count::default()).collect(),
                 }
@@ -90,9 +95,15 @@ counts! {
     /// Certificates handed out.
     link_enrolled, "relais_link_certificates_total", "Certificates handed out to hubs, renewals included.";
     /// Hubs that had more confirmed than is here.
-    link_rewound, "relais_link_rewound_total", "Lanes of hubs that this central lacks part of, after it was restored.";
+    link_rewound, "relais_link_rewound_total", "Lanes of hubs that this central lacks part of, after it was restored or blocks went bad.";
+    /// Sessions ended to ask again.
+    link_asked_again, "relais_link_asked_again_total", "Sessions ended so that their hub is asked again for blocks that went bad.";
+    /// Hellos that had to wait.
+    link_hellos_put_off, "relais_link_hellos_put_off_total", "Hellos of hubs that say them too often, answered later.";
     /// Refusals that are not in the audit one by one.
     link_unlisted, "relais_link_refused_unlisted_total", "Refusals the audit only counts, to keep attackers from filling it.";
+    /// Connections to the API given up.
+    api_shed, "relais_api_connections_shed_total", "Silent connections to the API given up for others.";
     /// Connections to the API.
     api_connections, "relais_api_connections_total", "Connections to the API accepted.";
     /// Those that did not get through the handshake.
@@ -100,6 +111,16 @@ counts! {
 }
 
 impl Counts {
+    /// Definitions that cannot be read now.
+    pub fn unreadable(&self, now: Unreadable) {
+        *self.unreadable.lock().unwrap_or_else(PoisonError::into_inner) = now;
+    }
+
+    /// What [`Counts::unreadable`] was told last.
+    pub fn unreadable_now(&self) -> Unreadable {
+        self.unreadable.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Counts something that was not taken.
     pub fn refused(&self, code: RefusalCode) {
         self.refused[usize::from(code.number())].add(1);
@@ -113,6 +134,9 @@ impl Counts {
     /// As rows.
     pub fn rows(&self) -> Vec<MetricRow> {
         let mut rows = self.plain();
+        let help = "Blocks of definitions whose objects cannot be read now.";
+        let unreadable = self.unreadable_now().blocks;
+        rows.push(MetricRow::gauge("relais_definitions_unreadable", help, unreadable));
         for (code, count) in RefusalCode::ALL.iter().zip(&self.link_refused) {
             let help = "Connections, enrolments and sessions of hubs refused.";
             let row = MetricRow::counter("relais_link_refused_total", help, count.get());

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hub_chassis::supervisor::stopped;
-use hub_model::HubId;
+use hub_model::{HubId, LogEpoch};
 use hub_store::block::{self, BlockHeader};
 use hub_store::{Definition, Record};
 use northbound_wire::Lane;
@@ -16,13 +16,19 @@ use tracing::{error, warn};
 
 use crate::counts::Counts;
 use crate::ingest::Ingest;
-use crate::storage::{BlockRow, Db, Decoded, PackError, RangeRow, Storage, StorageError};
+use crate::storage::{BlockRow, Db, Decoded, ObjectId, PackError, RangeRow, Storage, StorageError};
 
 /// Blocks looked up at once.
 const PAGE: usize = 64;
 
-/// Wait after an error of the storage.
+/// Wait after an error of the database.
 const RETRY: Duration = Duration::from_secs(5);
+
+/// Wait until blocks are tried again whose bytes cannot be read.
+const RETRY_UNREADABLE: Duration = Duration::from_secs(60);
+
+/// Objects named that cannot be read; more are counted.
+const NAMED_MAX: usize = 3;
 
 /// Decodes what waits.
 #[derive(Debug)]
@@ -31,6 +37,31 @@ pub struct Decoder {
     ingest: Ingest,
     counts: Arc<Counts>,
     wake: Arc<Notify>,
+}
+
+/// A walk over everything that waits.
+#[derive(Debug, Default)]
+pub struct Pass {
+    after: Option<(HubId, LogEpoch, u64)>,
+    unreadable: Unreadable,
+}
+
+/// Blocks of definitions whose bytes cannot be read: the disk refuses them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unreadable {
+    /// How many.
+    pub blocks: u64,
+    /// Some of the objects they are in.
+    pub objects: Vec<ObjectId>,
+}
+
+impl Unreadable {
+    fn add(&mut self, object: ObjectId) {
+        self.blocks += 1;
+        if self.objects.len() < NAMED_MAX && !self.objects.contains(&object) {
+            self.objects.push(object);
+        }
+    }
 }
 
 /// What a block turned out to be.
@@ -48,11 +79,13 @@ impl Decoder {
 
     /// Works until the stop signal.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
+        let mut pass = Pass::default();
         loop {
-            let more = match self.step().await {
+            let more = match self.step(&mut pass).await {
                 Ok(more) => more,
                 Err(error) => {
                     error!(%error, "definitions cannot be taken in; trying again");
+                    pass = Pass::default();
                     tokio::select! {
                         () = tokio::time::sleep(RETRY) => continue,
                         () = stopped(&mut stop) => return,
@@ -62,21 +95,37 @@ impl Decoder {
             if more && !*stop.borrow() {
                 continue;
             }
+            let fails = pass.unreadable.blocks > 0;
+            pass = Pass::default();
             tokio::select! {
                 () = self.wake.notified() => {}
+                () = tokio::time::sleep(RETRY_UNREADABLE), if fails => {}
                 () = stopped(&mut stop) => return,
             }
         }
     }
 
-    /// Decodes some blocks; whether there may be more.
-    pub async fn step(&self) -> Result<bool, StorageError> {
-        let waiting = self.storage.read().await?.db().undecoded(PAGE).await?;
+    /// Decodes some blocks; whether there may be more. One that cannot be read costs nothing but itself.
+    pub async fn step(&self, pass: &mut Pass) -> Result<bool, StorageError> {
+        let waiting = self.storage.read().await?.db().undecoded(pass.after, PAGE).await?;
         for (hub, lane, row) in &waiting {
+            pass.after = Some((*hub, lane.epoch, row.range.from));
             let Some(block) = row.block() else { continue };
-            self.decode(*hub, *lane, row, block).await?;
+            match self.decode(*hub, *lane, row, block).await {
+                Err(StorageError::Pack(error)) => {
+                    pass.unreadable.add(block.object);
+                    if pass.unreadable.blocks == 1 {
+                        error!(%hub, range = %row.range, %error, "a block of definitions cannot be read; trying again");
+                    }
+                }
+                decoded => decoded?,
+            }
         }
-        Ok(waiting.len() == PAGE)
+        let more = waiting.len() == PAGE;
+        if !more {
+            self.counts.unreadable(pass.unreadable.clone());
+        }
+        Ok(more)
     }
 
     async fn decode(
@@ -184,7 +233,7 @@ mod tests {
         }
         let decoder = decoder(&running);
         for _ in 0..2 {
-            assert!(!decoder.step().await.unwrap());
+            assert!(!decoder.step(&mut Pass::default()).await.unwrap());
             assert_eq!(running.counts.definitions.get(), 4);
         }
         let mut reading = running.storage.read().await.unwrap();
@@ -200,6 +249,43 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_object_that_cannot_be_read_costs_its_own_definitions_only() {
+        let folder = Folder::new("decode-unreadable");
+        let running = Running::start(folder.path()).await;
+        let (first, second) = (TestHub::new(1), TestHub::new(2));
+        for hub in [&first, &second] {
+            hub.define(&[("a", ValueType::F64)]).seal();
+            running.ingest.store(hub.id, hub.arrivals(Class::Meta).remove(0)).await;
+        }
+        let waiting = running.storage.read().await.unwrap().db().undecoded(None, 10).await.unwrap();
+        let object = waiting[0].2.block().unwrap().object;
+        assert_eq!(waiting[0].0, first.id);
+        let path = running.storage.packs().path(object);
+        // A link to itself in the place of the file: it is there, and nothing opens it.
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink(&path, &path).unwrap();
+        let decoder = decoder(&running);
+        assert!(!decoder.step(&mut Pass::default()).await.unwrap());
+        let known = async |hub: &TestHub| {
+            running.storage.read().await.unwrap().db().series_ids(hub.id, hub.log.epoch()).await.unwrap()
+        };
+        assert_eq!((known(&first).await, known(&second).await), (vec![], vec![SeriesId(1)]));
+        let unreadable = running.counts.unreadable_now();
+        assert_eq!(unreadable, Unreadable { blocks: 1, objects: vec![object] });
+        assert_eq!(running.counts.blocks_damaged.get(), 0, "a disk that refuses may answer later");
+        let checked = crate::check::check(&running.storage).await.unwrap();
+        assert!(checked.problems.iter().any(|p| p.contains(&object.to_string())), "{checked:?}");
+        assert!(!checked.steps.is_empty());
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, bytes).unwrap();
+        decoder.step(&mut Pass::default()).await.unwrap();
+        assert_eq!(known(&first).await, [SeriesId(1)]);
+        assert_eq!(running.counts.unreadable_now(), Unreadable::default());
+        running.stop().await;
+    }
+
+    #[tokio::test]
     async fn a_meta_block_that_went_bad_is_asked_for_again() {
         let hub = TestHub::new(4);
         hub.define(&[("a", ValueType::F64)]).seal();
@@ -210,7 +296,7 @@ mod tests {
         let object = running.storage.packs().list().unwrap()[0];
         let size = usize::try_from(object.size_bytes).unwrap();
         running.storage.packs().put(object.id, [bytes::Bytes::from(vec![0; size])]).await.unwrap();
-        decoder(&running).step().await.unwrap();
+        decoder(&running).step(&mut Pass::default()).await.unwrap();
         assert_eq!(running.counts.blocks_damaged.get(), 1);
         let lanes = [hub.lane(Class::Meta)];
         assert!(running.storage.accounted(hub.id, &lanes).await.unwrap()[0].1.is_empty());

@@ -81,7 +81,8 @@ impl Denials {
     }
 }
 
-fn network(address: IpAddr) -> IpAddr {
+/// What stands for a peer: of IPv6, the network of 64 bits that it has to itself.
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => {
             let [a, b, c, d, ..] = v6.segments();

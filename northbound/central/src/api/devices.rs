@@ -60,6 +60,7 @@ struct DeviceView {
         (status = 200, description = "A page of devices", body = DeviceList),
         (status = 400, description = "A parameter is wrong", body = ProblemView, content_type = "application/problem+json"),
         (status = 401, description = "No good token", body = ProblemView, content_type = "application/problem+json"),
+        (status = 404, description = "No such hub", body = ProblemView, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn devices(
@@ -67,7 +68,7 @@ pub(super) async fn devices(
     Params(params): Params<DeviceParams>,
 ) -> Result<Json<DeviceList>, Problem> {
     let size = PAGE_SIZE.size(params.page_size)?;
-    let hub = page::hub(params.hub.as_deref())?;
+    let hub = page::known_hub(&app, params.hub.as_deref()).await?;
     let after = params.page_token.as_deref().map(place).transpose()?;
     let mut reading = app.storage.read().await.map_err(storage_failed)?;
     let rows = reading.db().devices(hub, after, size + 1).await.map_err(storage_failed)?;

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::page;
-use super::problem::{ProblemView, not_known, storage_failed};
+use super::problem::{ProblemView, storage_failed};
 use crate::app::App;
 use crate::query::{GapFound, GapPlace};
 
@@ -53,7 +53,8 @@ pub(super) struct GapView {
     from: u64,
     /// One past the last; equal to `from` where readings never got a number.
     to: u64,
-    /// `restart`, `corrupted`, `evicted`, `thinned`, `shed`, `expired` or `deleted`.
+    /// `restart`, `corrupted`, `evicted`, `thinned`, `shed`, `expired` or `deleted`; `damaged` where the
+    /// block went bad here and its hub is asked for it again.
     cause: &'static str,
     /// The last moment known before.
     #[schema(required)]
@@ -84,7 +85,7 @@ pub(super) async fn gaps(
     let size = PAGE_SIZE.size(params.page_size)?;
     let place: Option<Place> = token(params.page_token.as_deref())?;
     let class = page::class(params.class.as_deref())?;
-    let (gaps, next) = match page::hub(params.hub.as_deref())? {
+    let (gaps, next) = match page::known_hub(&app, params.hub.as_deref()).await? {
         Some(hub) => of_hub(&app, hub, class, place, size).await?,
         None => of_all(&app, class, place, size).await?,
     };
@@ -129,10 +130,6 @@ async fn of_hub(
     place: Option<Place>,
     size: usize,
 ) -> Result<Page, Problem> {
-    if app.storage.hub(hub).await.map_err(storage_failed)?.is_none() {
-        let detail = format!("no hub {hub} is known here; /v1/hubs lists those that are");
-        return Err(not_known("hub-not-found", "No such hub", detail));
-    }
     let place = place.filter(|place| place.hub == hub).and_then(|place| place.gap);
     let (gaps, next) = app.query.gaps(hub, class, place, size).await.map_err(storage_failed)?;
     let gaps = gaps.iter().map(|gap| gap_view(hub, gap)).collect();

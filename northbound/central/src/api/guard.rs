@@ -7,11 +7,13 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use hub_chassis::http::{Asked, PeerAddress, Problem};
+use hub_chassis::http::{Asked, Problem};
 use northbound_wire::AdminToken;
 use tracing::error;
 
+use super::caller::Caller;
 use super::problem::storage_failed;
+use super::tls::ApiPeer;
 use crate::app::App;
 use crate::storage::{AuditEntry, Outcome, StorageError};
 
@@ -20,6 +22,8 @@ const OPEN: [&str; 1] = ["/healthz"];
 
 /// Runs the checks, then the route, then dresses the answer.
 pub(super) async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    let caller = request.extensions().get::<ApiPeer>().map(|peer| peer.caller.clone());
+    caller.iter().for_each(Caller::asked);
     let asked = Asked::new(&request, &app.request_ids);
     let mut response = match let_in(&app, &mut request).await {
         Ok(()) => next.run(request).await,
@@ -35,6 +39,7 @@ pub(super) async fn guard(State(app): State<Arc<App>>, mut request: Request, nex
     }
     asked.finish(&mut response);
     app.answers.answered(status);
+    caller.iter().for_each(Caller::answered);
     response
 }
 
@@ -50,8 +55,8 @@ async fn let_in(app: &App, request: &mut Request) -> Result<(), Problem> {
     match sign_in(app, request.headers()).await.map_err(storage_failed)? {
         Ok(()) => Ok(()),
         Err(denial) => {
-            let peer = request.extensions().get::<PeerAddress>();
-            let address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
+            let peer = request.extensions().get::<ApiPeer>();
+            let address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.address.ip());
             deny(app, address, request.uri().path().to_owned(), &denial).await;
             let title = "Sign-in needed";
             Err(Problem::new(StatusCode::UNAUTHORIZED, denial.code, title, denial.detail))

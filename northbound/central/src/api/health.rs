@@ -8,17 +8,21 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hub_chassis::http::Problem;
 use hub_chassis::metrics::{MEDIA_TYPE, MetricRow, process, render};
+use hub_chassis::number_text::counted;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::problem::{ProblemView, storage_failed};
 use crate::app::App;
+use crate::decode::Unreadable;
 use crate::storage::StorageError;
 
 #[derive(Serialize, ToSchema)]
 struct Health {
     /// Always `ok`: when it is not, the answer is an error.
     status: &'static str,
+    /// What does not keep it from working, and wants somebody's eye all the same; usually empty.
+    warnings: Vec<String>,
 }
 
 /// Whether central does its work; needs no token
@@ -35,7 +39,7 @@ struct Health {
 )]
 pub(super) async fn healthz(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     match trouble(&app) {
-        None => Ok(Json(Health { status: "ok" }).into_response()),
+        None => Ok(Json(Health { status: "ok", warnings: warnings(&app) }).into_response()),
         Some(why) => {
             let title = "Central does not work";
             Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-working", title, why))
@@ -51,6 +55,19 @@ fn trouble(app: &App) -> Option<String> {
     failing.then(|| {
         "blocks cannot be stored: the disk is full or fails; hubs keep their data meanwhile".to_owned()
     })
+}
+
+fn warnings(app: &App) -> Vec<String> {
+    let Unreadable { blocks, objects } = app.counts.unreadable_now();
+    let names: Vec<String> = objects.iter().map(ToString::to_string).collect();
+    let told = (blocks > 0).then(|| {
+        format!(
+            "{} of definitions cannot be read ({}): their devices and series stay unknown; run relais-central check",
+            counted(blocks, "block", "blocks"),
+            names.join(", ")
+        )
+    });
+    told.into_iter().collect()
 }
 
 /// Numbers about central itself, in Prometheus text
@@ -86,6 +103,9 @@ async fn stored(app: &App) -> Result<Vec<MetricRow>, StorageError> {
         MetricRow::gauge("relais_link_sessions", "Hubs that are connected.", app.sessions.count() as u64),
         MetricRow::gauge("relais_term", "The term hubs are told.", app.term),
     ];
+    let lacking = db.damaged_count().await?;
+    let help = "Blocks that went bad here and that their hubs have not sent again yet.";
+    rows.push(MetricRow::gauge("relais_blocks_awaited", help, lacking));
     for (state, count) in db.hub_states().await? {
         let row = MetricRow::gauge("relais_hubs", "Hubs known, by state.", count);
         rows.push(row.label("state", state.name()));

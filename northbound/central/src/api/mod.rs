@@ -4,7 +4,9 @@
 //! from one place: `routes` registers each with its OpenAPI operation.
 
 mod audit;
+mod caller;
 mod devices;
+mod doorway;
 mod gaps;
 mod guard;
 mod health;

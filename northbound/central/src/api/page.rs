@@ -6,6 +6,9 @@ use std::str::FromStr;
 use hub_chassis::http::Problem;
 use hub_model::{Class, HubId};
 
+use super::problem::{not_known, storage_failed};
+use crate::app::App;
+
 /// Takes a list that has one entry more than wanted where there are more, and gives the page and the token of the
 /// next: what its last entry is called.
 pub(super) fn cut<T, K: Display>(
@@ -22,6 +25,16 @@ pub(super) fn cut<T, K: Display>(
 /// A hub's id.
 pub(super) fn hub(text: Option<&str>) -> Result<Option<HubId>, Problem> {
     id(text, "hub")
+}
+
+/// A hub's id that must be one that is known here.
+pub(super) async fn known_hub(app: &App, text: Option<&str>) -> Result<Option<HubId>, Problem> {
+    let Some(hub) = hub(text)? else { return Ok(None) };
+    if app.storage.hub(hub).await.map_err(storage_failed)?.is_none() {
+        let detail = format!("no hub {hub} is known here; /v1/hubs lists those that are");
+        return Err(not_known("hub-not-found", "No such hub", detail));
+    }
+    Ok(Some(hub))
 }
 
 /// A class by its word.

@@ -97,7 +97,7 @@ struct SeriesView {
         (status = 200, description = "A page", body = SeriesAnswer),
         (status = 400, description = "A parameter is wrong", body = ProblemView, content_type = "application/problem+json"),
         (status = 401, description = "No good token", body = ProblemView, content_type = "application/problem+json"),
-        (status = 404, description = "No such device or metric", body = ProblemView, content_type = "application/problem+json"),
+        (status = 404, description = "No such hub, device or metric", body = ProblemView, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn series(
@@ -115,7 +115,7 @@ pub(super) async fn series(
     let device = device(&app, &params).await?;
     let hub = match &device {
         Some(device) => Some(device.hub),
-        None => page::hub(params.hub.as_deref())?,
+        None => page::known_hub(&app, params.hub.as_deref()).await?,
     };
     let mut reading = app.storage.read().await.map_err(storage_failed)?;
     let rows =
@@ -150,7 +150,7 @@ impl SeriesParams {
 /// The device that is meant, when one is named.
 async fn device(app: &App, params: &SeriesParams) -> Result<Option<DeviceRow>, Problem> {
     let Some(name) = &params.device else { return Ok(None) };
-    let hub = page::hub(params.hub.as_deref())?;
+    let hub = page::known_hub(app, params.hub.as_deref()).await?;
     let mut reading = app.storage.read().await.map_err(storage_failed)?;
     let mut found = reading.db().devices_called(name, hub).await.map_err(storage_failed)?;
     match (found.pop(), found.is_empty()) {

@@ -4,14 +4,25 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use hub_chassis::http::{ConnectionCounts, Server, ServerLimits};
+use hub_chassis::number_text::{counted, thousands};
 use hub_chassis::supervisor::stopped;
 use tracing::error;
 
+use super::doorway::CONNECTIONS_MAX;
 use super::{TlsListener, router};
 use crate::app::App;
 use crate::counts::Counts;
 use crate::denials::WINDOW_MS;
 use crate::storage::{AuditEntry, Outcome};
+
+/// Connections that were given up for others and are about to end, beside those that have a place.
+const ENDING_MAX: usize = 64;
+
+/// A handshake: some round trips over a bad mobile link, with a packet lost.
+const OPEN_MAX: Duration = Duration::from_secs(5);
+
+/// A request's head fits one packet; and so long an idle connection is kept for the next one.
+const HEAD_MAX: Duration = Duration::from_secs(4);
 
 struct ApiConnections(Arc<Counts>);
 
@@ -32,7 +43,12 @@ pub fn serve(app: &Arc<App>, listener: TlsListener) {
         connection_task: "api connection",
         acceptor: listener,
         router: router(app.clone()),
-        limits: ServerLimits::default(),
+        limits: ServerLimits {
+            connections_max: CONNECTIONS_MAX + ENDING_MAX,
+            open_timeout: OPEN_MAX,
+            head_timeout: HEAD_MAX,
+            ..ServerLimits::default()
+        },
         counts: Arc::new(ApiConnections(app.counts.clone())),
     });
     let supervisor = app.supervisor.clone();
@@ -56,7 +72,11 @@ pub async fn watch_denials(app: Arc<App>) {
                 target: String::new(),
                 outcome: Outcome::Denied,
                 address: String::new(),
-                detail: format!("{} more, from {} addresses or more", unlisted.count, unlisted.addresses),
+                detail: format!(
+                    "{} more, from {} or more",
+                    thousands(unlisted.count),
+                    counted(unlisted.addresses as u64, "address", "addresses")
+                ),
             };
             if let Err(error) = app.storage.audit(&entry, app.clock.utc()).await {
                 error!(%error, "denials cannot be written to the audit");

@@ -21,7 +21,7 @@ pub(super) fn check(file: Option<&Path>) -> Result<ExitCode, Failure> {
     }
     let loaded = load::<Config>(file, &[]).map_err(|p| Failure::Told(exit::PROBLEMS_FOUND, told(&p)))?;
     let dir = loaded.config.storage.dir;
-    let Checked { found, problems } = match block_on(check_folder(&dir))? {
+    let Checked { found, problems, steps } = match block_on(check_folder(&dir))? {
         Some(checked) => checked,
         None => {
             output::line(&format!("storage is empty: {} holds nothing of central yet", dir.display()))?;
@@ -30,6 +30,7 @@ pub(super) fn check(file: Option<&Path>) -> Result<ExitCode, Failure> {
     };
     problems.iter().try_for_each(|problem| output::line(&output::printable(problem)))?;
     output::line(&found)?;
+    steps.iter().try_for_each(|step| output::line(&format!("next: {step}")))?;
     Ok(ExitCode::from(if problems.is_empty() { 0 } else { exit::PROBLEMS_FOUND }))
 }
 

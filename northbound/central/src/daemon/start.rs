@@ -25,7 +25,7 @@ use crate::config::Config;
 use crate::counts::Counts;
 use crate::decode::Decoder;
 use crate::ingest::{Ingest, repair};
-use crate::link::{ListenError, Listener, Refusals, Sessions, Surroundings};
+use crate::link::{ListenError, Listener, Refusals, Sessions, Surroundings, refill};
 use crate::query::Query;
 use crate::storage::{AuditEntry, FolderLock, NewToken, Outcome, Storage, StorageError, TokenKind};
 
@@ -161,7 +161,7 @@ async fn wire(
         denials: Arc::default(),
     });
     spawn_tasks(&app, decoder);
-    serve(&app, TlsListener::new(listener, tls));
+    serve(&app, TlsListener::new(listener, tls, app.counts.clone()));
     app.supervisor.spawn("sync", Rule::Vital, hubs.serve(surroundings(&app)));
     let (dir, root) = (config.storage.dir.display(), app.authority.fingerprint());
     info!(%dir, org = %app.storage.org(), %root, term, version = env!("CARGO_PKG_VERSION"), "central runs");
@@ -247,6 +247,8 @@ fn spawn_tasks(app: &Arc<App>, decoder: Decoder) {
     supervisor.spawn("definitions", Rule::Standing, decoder.run(supervisor.stop_signal()));
     supervisor.spawn("denials", Rule::Standing, watch_denials(app.clone()));
     supervisor.spawn("certificate", Rule::Standing, renew_certificate(app.clone()));
+    let refilling = refill(app.ingest.holes(), app.sessions.clone(), app.clock, supervisor.stop_signal());
+    supervisor.spawn("refill", Rule::Standing, refilling);
     supervisor.spawn("heard", Rule::Standing, note_heard(app.clone()));
 }
 

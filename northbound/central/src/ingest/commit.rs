@@ -18,6 +18,7 @@ use tracing::warn;
 use super::Waiting;
 use super::check::{Body, decoding};
 use super::lane::{LaneChange, LanePlan};
+use super::pace::BATCH_BYTES_MAX;
 use crate::counts::Counts;
 use crate::storage::{
     AuditEntry, BlockRow, Db, Decoded, ObjectId, ObjectRow, Outcome, RangeBody, RangeRow, Storage,
@@ -71,6 +72,8 @@ pub(super) struct Committer {
     definitions: Arc<Notify>,
     epochs_known: BTreeSet<(HubId, LogEpoch)>,
     leftovers: BTreeSet<ObjectId>,
+    /// Whether there may be damaged ranges whose numbers come again.
+    has_damaged: bool,
     #[cfg(test)]
     pub(super) fault: super::tests::Fault,
 }
@@ -100,6 +103,7 @@ impl Committer {
             definitions,
             epochs_known: BTreeSet::new(),
             leftovers: BTreeSet::new(),
+            has_damaged: true,
             #[cfg(test)]
             fault: super::tests::Fault::default(),
         }
@@ -162,8 +166,12 @@ impl Committer {
             }
             for range in change.accounted.iter() {
                 db.cover(*hub, *lane, range).await?;
+                if self.has_damaged {
+                    db.remove_damaged(*hub, *lane, range).await?;
+                }
             }
         }
+        self.has_damaged = self.has_damaged && tx.db().damaged_count().await? > 0;
         put_zero_gaps(&mut tx.db(), batch, &verdicts).await?;
         // Noted before it is so: should the commit's end stay unknown, the rows will tell which are left over.
         self.leftovers.extend(remove_emptied(&mut tx.db(), emptied).await?);
@@ -205,7 +213,7 @@ impl Committer {
         if !db.overlapping(hub, lane, row.range, OVERLAPS_MAX).await?.contains(row) {
             return Ok(false);
         }
-        take_out(&mut db, hub, lane, row).await?;
+        take_out(&mut db, hub, lane, row, now).await?;
         let emptied =
             remove_emptied(&mut db, row.block().map(|block| block.object).into_iter().collect()).await?;
         let entry = AuditEntry {
@@ -217,10 +225,30 @@ impl Committer {
             detail: format!("{} {} {}: {why}", lane.epoch, lane.class.name(), row.range),
         };
         db.append_audit(&entry, now).await?;
+        self.has_damaged = true;
         tx.commit().await?;
         self.leftovers.extend(emptied);
         self.collect().await;
         Ok(true)
+    }
+
+    /// Stores as much as a full batch, and takes it out again: whether there is room for what hubs send.
+    pub(super) async fn probe(&mut self, now: UtcMs) -> Result<(), StorageError> {
+        let object = ObjectId::new(now)?;
+        let probed = self.store_and_take_out(object, now).await;
+        self.leftovers.insert(object);
+        self.collect().await;
+        probed
+    }
+
+    async fn store_and_take_out(&self, object: ObjectId, now: UtcMs) -> Result<(), StorageError> {
+        let mut tx = self.storage.write().await?;
+        self.reach(Step::BeforeObject)?;
+        self.storage.packs().put(object, [Bytes::from(vec![0; BATCH_BYTES_MAX])]).await?;
+        tx.db().insert_object(ObjectRow { id: object, size_bytes: BATCH_BYTES_MAX as u64 }, now).await?;
+        tx.db().remove_object_without_ranges(object).await?;
+        self.reach(Step::BeforeCommit)?;
+        tx.commit().await
     }
 
     /// Removes objects that no row names.
@@ -457,14 +485,16 @@ async fn remove_emptied(db: &mut Db<'_>, objects: BTreeSet<ObjectId>) -> Result<
     Ok(removed)
 }
 
-/// Makes a range a hole, but for what is deleted of it.
+/// Makes a range a hole that its hub is asked to fill, but for what is deleted of it.
 pub(super) async fn take_out(
     db: &mut Db<'_>,
     hub: HubId,
     lane: Lane,
     row: &RangeRow,
+    now: UtcMs,
 ) -> Result<(), StorageError> {
     db.remove_range(hub, lane, row).await?;
+    db.put_damaged(hub, lane, row.range, now).await?;
     db.uncover(hub, lane, row.range).await?;
     for over in db.overlapping(hub, lane, row.range, OVERLAPS_MAX).await? {
         let (from, to) = (over.range.from.max(row.range.from), over.range.to.min(row.range.to));

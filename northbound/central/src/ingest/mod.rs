@@ -10,6 +10,7 @@
 
 mod check;
 mod commit;
+mod holes;
 mod lane;
 mod pace;
 mod queues;
@@ -25,6 +26,7 @@ use northbound_sync::{Arrival, Placed};
 use northbound_wire::{Lane, RefusalCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
+pub use holes::Holes;
 pub use repair::{Repaired, repair};
 pub use task::IngestTask;
 
@@ -45,6 +47,7 @@ pub struct Ingest {
     inbox: mpsc::Sender<Request>,
     room: Arc<Semaphore>,
     counts: Arc<Counts>,
+    holes: Holes,
 }
 
 /// The promise of an arrival that waits for its commit.
@@ -110,6 +113,11 @@ impl Ingest {
     /// [`Ingest::submit`], and waits.
     pub async fn store(&self, hub: HubId, arrival: Arrival) -> Placed {
         self.submit(hub, arrival).await.placed().await
+    }
+
+    /// Who is to be asked again for blocks that were given up.
+    pub fn holes(&self) -> Holes {
+        self.holes.clone()
     }
 
     /// Gives up a block whose bytes are bad: its numbers become a hole, which the hub is asked to fill. Whether the row

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use hub_chassis::number_text::counted;
 use hub_model::UtcMs;
 use tracing::{info, warn};
 
@@ -66,7 +67,7 @@ async fn lose(storage: &Storage, object: ObjectRow, now: UtcMs) -> Result<u64, S
     let mut db = tx.db();
     let blocks = db.blocks_of_object(object.id).await?;
     for (hub, lane, row) in &blocks {
-        take_out(&mut db, *hub, *lane, row).await?;
+        take_out(&mut db, *hub, *lane, row, now).await?;
     }
     db.remove_object_without_ranges(object.id).await?;
     let entry = AuditEntry {
@@ -76,9 +77,9 @@ async fn lose(storage: &Storage, object: ObjectRow, now: UtcMs) -> Result<u64, S
         outcome: Outcome::Failed,
         address: String::new(),
         detail: format!(
-            "missing or not of {} bytes; {} blocks are asked for again",
-            object.size_bytes,
-            blocks.len()
+            "missing or not of {}; {} asked for again",
+            counted(object.size_bytes, "byte", "bytes"),
+            counted(blocks.len() as u64, "block is", "blocks are"),
         ),
     };
     db.append_audit(&entry, now).await?;

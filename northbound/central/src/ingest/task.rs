@@ -14,13 +14,17 @@ use super::check::Body;
 use super::commit::{Committer, Verdict};
 use super::pace::Pace;
 use super::queues::Queues;
-use super::{Ingest, QUEUE_ARRIVALS, Request, WAITING_KIB, Waiting};
+use super::{Holes, Ingest, QUEUE_ARRIVALS, Request, WAITING_KIB, Waiting};
 use crate::clock::Clock;
 use crate::counts::Counts;
 use crate::storage::{Storage, StorageError};
 
 /// After a commit failed, hubs that come back at once would only make it fail again.
 const FAILURE_PAUSE: Duration = Duration::from_millis(200);
+
+/// How often it is tried whether there is room again after a commit failed, while no hub sends anything: one full batch
+/// each time.
+const PROBE_EVERY: Duration = Duration::from_secs(5);
 
 /// Owns `ranges` and `coverage`.
 #[derive(Debug)]
@@ -30,7 +34,9 @@ pub struct IngestTask {
     pub(super) committer: Committer,
     clock: Clock,
     counts: Arc<Counts>,
+    holes: Holes,
     pace: Pace,
+    pub(super) probe_every: Duration,
 }
 
 impl Ingest {
@@ -44,6 +50,7 @@ impl Ingest {
         let (outbox, inbox) = mpsc::channel(QUEUE_ARRIVALS);
         let room = Arc::new(Semaphore::new(WAITING_KIB));
         let committer = Committer::new(storage, Arc::clone(&counts), definitions);
+        let holes = Holes::default();
         let pace = Pace::new(clock.mono_ms());
         let task = IngestTask {
             inbox,
@@ -51,9 +58,11 @@ impl Ingest {
             committer,
             clock,
             counts: Arc::clone(&counts),
+            holes: holes.clone(),
             pace,
+            probe_every: PROBE_EVERY,
         };
-        (Ingest { inbox: outbox, room, counts }, task)
+        (Ingest { inbox: outbox, room, counts, holes }, task)
     }
 }
 
@@ -66,8 +75,13 @@ impl IngestTask {
                 self.store().await;
                 continue;
             }
+            let fails = self.counts.storing_fails.load(Ordering::Relaxed);
             let request = tokio::select! {
                 request = self.inbox.recv() => request,
+                () = tokio::time::sleep(self.probe_every), if fails && !stopping => {
+                    self.probe().await;
+                    continue;
+                }
                 () = stopped(&mut stop), if !stopping => {
                     stopping = true;
                     self.inbox.close();
@@ -137,9 +151,7 @@ impl IngestTask {
         }
         match outcome {
             Ok(committed) => {
-                if self.counts.storing_fails.swap(false, Ordering::Relaxed) {
-                    info!("blocks are stored again");
-                }
+                self.stores_again();
                 if committed.object_bytes > 0 {
                     self.pace.wrote(committed.object_bytes);
                 }
@@ -154,6 +166,20 @@ impl IngestTask {
                 self.queues.put_back(deferred);
             }
             Err(error) => self.fail(batch, &error).await,
+        }
+    }
+
+    /// Hubs may be away, or keep what they have for a while: that there is room again is found out without them.
+    async fn probe(&mut self) {
+        match self.committer.probe(self.clock.utc()).await {
+            Ok(()) => self.stores_again(),
+            Err(error) => debug!(%error, "blocks still cannot be stored"),
+        }
+    }
+
+    fn stores_again(&self) {
+        if self.counts.storing_fails.swap(false, Ordering::Relaxed) {
+            info!("blocks can be stored again");
         }
     }
 
@@ -177,7 +203,7 @@ impl IngestTask {
             Verdict::Deferred => return,
             Verdict::Refused(code, detail) => {
                 let Waiting { hub, arrival, .. } = &waiting;
-                warn!(%hub, class = arrival.lane.class.name(), range = %arrival.range, code = code.name(), detail, "refused");
+                debug!(%hub, class = arrival.lane.class.name(), range = %arrival.range, code = code.name(), detail, "refused");
                 self.counts.refused(code);
                 Placed::Refused(code, detail)
             }
@@ -212,6 +238,7 @@ impl IngestTask {
         };
         if forgotten {
             self.counts.blocks_damaged.add(1);
+            self.holes.found(hub);
             warn!(%hub, class, %range, why, "a stored block is damaged; its hub is asked for it again");
         }
         let _gone = done.send(forgotten);

@@ -289,7 +289,42 @@ async fn a_damaged_block_is_given_up_once() {
     assert!(!running.ingest.forget(HUB, TELEMETRY, row, "checksum mismatch").await);
     assert!(accounted(&running.storage).await.is_empty());
     check_whole(&running.storage).await;
+    let holes = tokio::time::timeout(Duration::from_secs(5), running.ingest.holes().next()).await;
+    assert_eq!(holes.unwrap().into_iter().collect::<Vec<_>>(), [HUB], "its hub is to be asked again");
+    let damaged =
+        async || running.storage.read().await.unwrap().db().damaged(HUB, TELEMETRY, 0, 10).await.unwrap();
+    assert_eq!(damaged().await, [r(0, 10)]);
+    assert_eq!(running.ingest.store(HUB, block(r(20, 30))).await, Placed::Accounted);
+    assert_eq!(damaged().await, [r(0, 10)], "another block changes nothing");
+    assert_eq!(running.ingest.store(HUB, block(r(0, 10))).await, Placed::Accounted);
+    assert_eq!(damaged().await, []);
+    assert_eq!(running.storage.read().await.unwrap().db().damaged_count().await.unwrap(), 0);
     running.stop().await;
+}
+
+#[tokio::test]
+async fn room_that_is_there_again_is_found_without_any_hub() {
+    let folder = Folder::new("probe");
+    let faulty = Faulty::start(&folder).await;
+    let fails = |faulty: &Faulty| faulty.counts.storing_fails.load(std::sync::atomic::Ordering::Relaxed);
+    faulty.fault.set(Step::BeforeObject, Mishap::Fail);
+    assert!(matches!(faulty.store(&[block(r(0, 10))]).await[0], Some(Placed::Refused(..))));
+    // The first try finds the disk still full, the second does not.
+    faulty.fault.set(Step::BeforeObject, Mishap::Fail);
+    assert!(fails(&faulty));
+    let recovered = async {
+        while fails(&faulty) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), recovered).await.expect("it is tried by itself");
+    assert_eq!(faulty.counts.commits.get(), 0);
+    while !faulty.storage.packs().list().unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    check_whole(&faulty.storage).await;
+    assert_eq!(faulty.store(&[block(r(0, 10))]).await, [Some(Placed::Accounted)]);
+    faulty.end().await;
 }
 
 /// An ingest whose steps can be made to go wrong.
@@ -306,9 +341,10 @@ impl Faulty {
         let (storage, _) = Storage::create(folder.path(), "Test", NOW).await.unwrap();
         let counts = Arc::new(Counts::default());
         repair(&storage, &counts, NOW).await.unwrap();
-        let (ingest, task) =
+        let (ingest, mut task) =
             Ingest::new(storage.clone(), Clock::new(), counts.clone(), Arc::new(Notify::new()));
         let fault = task.committer.fault.clone();
+        task.probe_every = Duration::from_millis(20);
         let (supervisor, _ended) = Supervisor::new(tokio::runtime::Handle::current());
         supervisor.spawn("ingest", Rule::Passing, task.run(supervisor.stop_signal()));
         Faulty { storage, ingest, fault, counts, supervisor }

@@ -61,11 +61,19 @@ pub(super) struct Told {
     refusal: Refusal,
     /// The stream on which the peer listens for it.
     control: Option<SendStream>,
+    /// Part of normal life, and no denial.
+    is_normal: bool,
 }
 
 impl Told {
     pub(super) fn new(actor: impl Into<String>, action: &'static str, refusal: Refusal) -> Told {
-        Told { actor: actor.into(), action, refusal, control: None }
+        let is_normal = matches!(refusal.code, RefusalCode::Replaced | RefusalCode::Stopping);
+        Told { actor: actor.into(), action, refusal, control: None, is_normal }
+    }
+
+    pub(super) fn normal(mut self, is_normal: bool) -> Told {
+        self.is_normal |= is_normal;
+        self
     }
 
     pub(super) fn on(mut self, control: SendStream) -> Told {
@@ -77,7 +85,7 @@ impl Told {
 impl Told {
     /// Says why on its stream; the connection goes on.
     pub(super) async fn note_and_tell(self, around: &Surroundings, address: SocketAddr) {
-        let Told { actor, action, refusal, control } = self;
+        let Told { actor, action, refusal, control, .. } = self;
         if let Some(control) = control {
             say(control, &refusal).await;
         }
@@ -102,13 +110,12 @@ async fn say(mut stream: SendStream, refusal: &Refusal) {
 
 /// Says why, waits a moment for it to be read, and closes with the same reason.
 async fn refuse(around: &Surroundings, connection: &Connection, address: SocketAddr, told: Told) {
-    let Told { actor, action, refusal, control } = told;
+    let Told { actor, action, refusal, control, is_normal } = told;
     if let Some(control) = control {
         say(control, &refusal).await;
     }
     connection.close(close_code(refusal.code), refusal.detail.as_bytes());
-    // Ends that are part of normal life are no denials.
-    if matches!(refusal.code, RefusalCode::Replaced | RefusalCode::Stopping) {
+    if is_normal {
         return around.counts.link_refused(refusal.code);
     }
     let refused =

@@ -2,21 +2,24 @@
 //!
 //! `listener` accepts and bounds; `connection` finds out who it is and what it wants; `enrol` gives certificates;
 //! `session` runs one hub's sync around [`northbound_sync::CentralSync`], with `reader` below it; `sessions` knows who
-//! is connected; `refusals` writes what is refused to the audit without letting an attacker fill it.
+//! is connected; `hellos` bounds how often each is answered; `refill` has hubs asked again for what went bad; `refusals` writes what is refused to the audit without letting an attacker fill it.
 //!
 //! Invariants: nothing of a hub is taken before its certificate was verified and its state looked up; a hub has one
 //! session at most; every refusal has a code, is said to the peer, counted and audited.
 
 mod connection;
 mod enrol;
+mod hellos;
 mod listener;
 mod reader;
+mod refill;
 mod refusals;
 mod session;
 mod sessions;
 mod transport;
 
 pub use listener::{ListenError, Listener};
+pub use refill::refill;
 pub use refusals::Refusals;
 pub use sessions::{Connected, Sessions};
 

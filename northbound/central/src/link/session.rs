@@ -34,6 +34,9 @@ const WRITE_MAX: Duration = Duration::from_secs(60);
 /// Rewinds written to log and audit per session: seven classes of two epochs. A hub that says more is not believed.
 const REWINDS_TOLD_MAX: u32 = 14;
 
+/// Refused blocks and gaps told in the log one by one, per session; further ones are told as a sum at its end.
+const REFUSALS_TOLD_MAX: u64 = 16;
+
 /// Streams that may wait for their head.
 const STREAMS_MAX: usize = 32;
 
@@ -49,6 +52,10 @@ enum Event {
     Opened(RecvStream),
     OpenedBoth(SendStream, RecvStream),
     Replaced,
+    /// Blocks of the hub went bad here.
+    AskAgain,
+    /// A Hello that was put off may be answered.
+    HelloDue,
     Stopping,
     /// The connection is gone.
     Gone,
@@ -66,10 +73,16 @@ struct Session<'a> {
     placed: mpsc::Receiver<Answered>,
     waiting: mpsc::Sender<Waiting>,
     replaced: watch::Receiver<bool>,
+    again: watch::Receiver<bool>,
     stop: watch::Receiver<bool>,
     streams: usize,
     /// Lanes told to be older than the hub remembers.
     rewinds: u32,
+    /// A Hello that is put off, and until when.
+    hello: Option<(Message, u64)>,
+    /// Blocks and gaps refused.
+    refused: u64,
+    is_asked_again: bool,
 }
 
 /// Runs a session to its end. The error is a refusal that the peer is to be told.
@@ -103,17 +116,25 @@ pub(super) async fn run(
         placed,
         waiting,
         replaced: place.replaced.clone(),
+        again: place.again.clone(),
         stop: around.supervisor.stop_signal(),
         streams: 0,
         rewinds: 0,
+        hello: None,
+        refused: 0,
+        is_asked_again: false,
     };
     tracing::info!(hub = %name.hub, %address, "a hub has connected");
     session.read(receive, Some(StreamKind::Control));
     let ended = session.converse().await;
+    let untold = session.refused.saturating_sub(REFUSALS_TOLD_MAX);
+    if untold > 0 {
+        tracing::warn!(hub = %name.hub, untold, "further blocks were refused on this connection");
+    }
     tracing::info!(hub = %name.hub, %address, "a hub has disconnected");
     match ended {
         Ok(()) => Ok(()),
-        Err(refusal) => Err(told(refusal).on(session.control)),
+        Err(refusal) => Err(told(refusal).normal(session.is_asked_again).on(session.control)),
     }
 }
 
@@ -147,7 +168,17 @@ impl Session<'_> {
 
     /// All waiting.
     async fn next_event(&mut self) -> Event {
+        let hello = self.hello.as_ref().map(|(_, due_ms)| due_ms.saturating_sub(self.around.clock.mono_ms()));
+        let hello_due = async {
+            match hello {
+                Some(wait_ms) => tokio::time::sleep(Duration::from_millis(wait_ms)).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
+            () = hello_due => Event::HelloDue,
+            // Without an order, the place of the session is gone.
+            () = stopped(&mut self.again) => if *self.again.borrow() { Event::AskAgain } else { Event::Replaced },
             Some(arrived) = self.arrived.recv() => Event::Arrived(arrived),
             Some(answered) = self.placed.recv() => Event::Placed(answered),
             opened = self.connection.accept_uni() => opened.map_or(Event::Gone, Event::Opened),
@@ -160,6 +191,18 @@ impl Session<'_> {
     /// Whether the session goes on.
     fn apply(&mut self, event: Event) -> Result<bool, Refusal> {
         match event {
+            Event::Arrived(Arrived::Message(hello @ Message::Hello(_))) => self.hear_hello(hello),
+            Event::HelloDue => {
+                if let Some((hello, _)) = self.hello.take() {
+                    self.core.handle_message(hello);
+                }
+            }
+            Event::AskAgain => {
+                self.is_asked_again = true;
+                self.around.counts.link_asked_again.add(1);
+                let detail = "blocks of this hub went bad here; come back, and they are asked for again";
+                return Err(Refusal::ending(RefusalCode::Busy, detail));
+            }
             Event::Arrived(Arrived::Message(message)) => self.core.handle_message(message),
             Event::Arrived(Arrived::Broken(refusal)) => return Err(refusal),
             Event::Arrived(Arrived::Left) | Event::Gone => return Ok(false),
@@ -177,6 +220,23 @@ impl Session<'_> {
             return Err(Refusal::ending(RefusalCode::Unexpected, "too many streams were opened"));
         }
         Ok(true)
+    }
+
+    /// A hub that says Hello all the time is answered no more often than others; of what it says meanwhile, the last
+    /// holds.
+    fn hear_hello(&mut self, hello: Message) {
+        if let Some((waiting, _)) = &mut self.hello {
+            *waiting = hello;
+            return self.around.counts.link_hellos_put_off.add(1);
+        }
+        let now_ms = self.around.clock.mono_ms();
+        match self.around.sessions.hello(self.name.hub, now_ms) {
+            0 => self.core.handle_message(hello),
+            wait_ms => {
+                self.around.counts.link_hellos_put_off.add(1);
+                self.hello = Some((hello, now_ms + wait_ms));
+            }
+        }
     }
 
     /// Reads a stream in a task of its own. Without a kind, its head must say that it is backlog.
@@ -258,8 +318,12 @@ impl Session<'_> {
     async fn say(&mut self, message: &Message) -> bool {
         let bytes = encode(message);
         if let Message::Refusal(refusal) = message {
-            let hub = self.name.hub;
-            tracing::warn!(%hub, code = refusal.code.name(), "a block was refused: {}", refusal.detail);
+            self.refused += 1;
+            if self.refused <= REFUSALS_TOLD_MAX {
+                let (hub, code) = (self.name.hub, refusal.code.name());
+                let item = refusal.item.map(|item| format!("{} {}", item.lane.class.name(), item.range));
+                tracing::warn!(%hub, code, item, "a block was refused: {}", refusal.detail);
+            }
         }
         matches!(tokio::time::timeout(WRITE_MAX, self.control.write_all(&bytes)).await, Ok(Ok(())))
     }
@@ -277,7 +341,7 @@ impl Session<'_> {
         noted.map_err(|error| enrol::storage_failed(&error))
     }
 
-    /// This folder lacks what the hub was told it has: it is an older copy, and is filled up again.
+    /// This folder lacks what the hub was told it has: it is an older copy, or blocks went bad. It is filled up again.
     async fn rewound(&mut self, lane: Lane, confirmed_upto: u64, have_upto: u64) {
         self.around.counts.link_rewound.add(1);
         self.rewinds += 1;
@@ -290,7 +354,7 @@ impl Session<'_> {
              is below {have_upto} is; the rest is asked for again",
             lane.epoch
         );
-        tracing::warn!(hub = %self.name.hub, class, confirmed_upto, have_upto, "this folder is an older copy: {detail}");
+        tracing::warn!(hub = %self.name.hub, class, confirmed_upto, have_upto, "this folder lacks what it had: {detail}");
         let entry = audit(self.name.hub, self.address, detail);
         let written = async {
             let mut tx = self.around.storage.write().await?;

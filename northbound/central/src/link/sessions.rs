@@ -8,6 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use hub_model::HubId;
 use tokio::sync::watch;
 
+use super::hellos::Hellos;
+
+/// From so many hubs on, those whose allowance of Hellos is whole are forgotten.
+const ALLOWANCES_MAX: usize = 1_024;
+
 /// The sessions. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Sessions {
@@ -18,6 +23,7 @@ pub struct Sessions {
 struct Shared {
     next: u64,
     hubs: BTreeMap<HubId, Place>,
+    hellos: BTreeMap<HubId, Hellos>,
 }
 
 #[derive(Debug)]
@@ -25,6 +31,7 @@ struct Place {
     number: u64,
     connected: Connected,
     end: watch::Sender<bool>,
+    again: watch::Sender<bool>,
 }
 
 /// A hub that is connected.
@@ -44,20 +51,39 @@ pub(super) struct Session {
     number: u64,
     /// Becomes true when another session of the hub took over.
     pub(super) replaced: watch::Receiver<bool>,
+    /// Becomes true when the hub has to be asked anew for what is lacking.
+    pub(super) again: watch::Receiver<bool>,
 }
 
 impl Sessions {
     /// Takes the hub's place, from an older session if need be.
     pub(super) fn enter(&self, hub: HubId, connected: Connected) -> Session {
-        let (end, replaced) = watch::channel(false);
+        let ((end, replaced), (again, asked_again)) = (watch::channel(false), watch::channel(false));
         let mut shared = self.lock();
         shared.next += 1;
         let number = shared.next;
-        if let Some(old) = shared.hubs.insert(hub, Place { number, connected, end }) {
+        if let Some(old) = shared.hubs.insert(hub, Place { number, connected, end, again }) {
             old.end.send_replace(true);
         }
         drop(shared);
-        Session { sessions: self.clone(), hub, number, replaced }
+        Session { sessions: self.clone(), hub, number, replaced, again: asked_again }
+    }
+
+    /// Ends the session of a hub that was asked before a moment, so that it comes back and is asked again. Whether there
+    /// is one.
+    pub(super) fn ask_again(&self, hub: HubId, found_ms: u64) -> bool {
+        let shared = self.lock();
+        let place = shared.hubs.get(&hub).filter(|place| place.connected.since_ms <= found_ms);
+        place.is_some_and(|place| !place.again.send_replace(true))
+    }
+
+    /// A hub says Hello; in how many milliseconds it may be answered.
+    pub(super) fn hello(&self, hub: HubId, now_ms: u64) -> u64 {
+        let mut shared = self.lock();
+        if shared.hellos.len() >= ALLOWANCES_MAX {
+            shared.hellos.retain(|_, hellos| !hellos.is_whole(now_ms));
+        }
+        shared.hellos.entry(hub).or_default().take(now_ms)
     }
 
     /// Whether and how a hub is connected.
@@ -92,6 +118,18 @@ impl Drop for Session {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_session_that_was_asked_before_is_asked_again() {
+        let sessions = Sessions::default();
+        let hub = HubId::from_bytes([1; 16]);
+        let session = sessions.enter(hub, Connected { address: ([127, 0, 0, 1], 1).into(), since_ms: 50 });
+        assert!(!sessions.ask_again(hub, 49) && !*session.again.borrow());
+        assert!(sessions.ask_again(hub, 50) && *session.again.borrow());
+        assert!(!sessions.ask_again(hub, 50), "it ends already");
+        drop(session);
+        assert!(!sessions.ask_again(hub, 60), "it is asked when it comes");
+    }
 
     #[test]
     fn a_hub_has_one_session_and_the_newest_counts() {

@@ -1,4 +1,4 @@
-//! What is missing: ranges without blocks, and places without numbers.
+//! What is missing: ranges without blocks, places without numbers, and blocks that went bad here.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 use hub_model::{BootClock, BootStamp, Class, GapCause, HubId, LogEpoch, SeqRange, UtcMs};
 use northbound_wire::Lane;
 
-use super::{GapFound, Wanted};
+use super::{Cause, GapFound, Wanted};
 use crate::storage::{Db, RangeBody, StorageError};
 
 /// Gaps named beside readings; a hub with more has worse problems, and the list of gaps has them all.
@@ -27,11 +27,12 @@ pub struct GapPlace {
     seq: u64,
 }
 
-/// The two tables gaps come from.
+/// The tables gaps come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Part {
     Ranges = 0,
     ZeroGaps = 1,
+    Damaged = 2,
 }
 
 impl fmt::Display for GapPlace {
@@ -50,6 +51,7 @@ impl FromStr for GapPlace {
         let part = match part {
             "0" => Part::Ranges,
             "1" => Part::ZeroGaps,
+            "2" => Part::Damaged,
             _ => return Err(()),
         };
         let epoch = u64::from_str_radix(epoch, 16).map_err(|_| ())?;
@@ -102,7 +104,7 @@ pub(super) async fn page(
     let mut found = Vec::new();
     for epoch in &epochs {
         for class in Class::ALL.into_iter().filter(|c| class.is_none_or(|wanted| *c == wanted)) {
-            for part in [Part::Ranges, Part::ZeroGaps] {
+            for part in [Part::Ranges, Part::ZeroGaps, Part::Damaged] {
                 let from_seq = match begin {
                     Some(begin) if (age(*epoch), class, part) < (begin.0, begin.1, begin.2) => continue,
                     Some(begin) if (age(*epoch), class, part) == (begin.0, begin.1, begin.2) => begin.3,
@@ -138,11 +140,20 @@ async fn read(
         epoch: lane.epoch,
         class: lane.class,
         range,
-        cause,
+        cause: Cause::Lost(cause),
         since: since.and_then(|at| clock.resolve(at).utc),
         until: clock.resolve(until).utc,
     };
+    let damaged = |range: &SeqRange| GapFound {
+        epoch: lane.epoch,
+        class: lane.class,
+        range: *range,
+        cause: Cause::Damaged,
+        since: None,
+        until: None,
+    };
     match part {
+        Part::Damaged => Ok(db.damaged(hub, lane, from_seq, limit).await?.iter().map(damaged).collect()),
         Part::Ranges => {
             let rows = db.gap_ranges(hub, lane, from_seq, limit).await?;
             let of_row = |row: &crate::storage::RangeRow| match row.body {

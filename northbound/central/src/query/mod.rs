@@ -125,6 +125,25 @@ pub struct Reading {
     pub quality: Quality,
 }
 
+/// Why something is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Its hub lost it, for this reason.
+    Lost(GapCause),
+    /// Its block went bad here, and its hub is asked for it again.
+    Damaged,
+}
+
+impl Cause {
+    /// The word of the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Cause::Lost(cause) => cause.name(),
+            Cause::Damaged => "damaged",
+        }
+    }
+}
+
 /// Something missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GapFound {
@@ -135,7 +154,7 @@ pub struct GapFound {
     /// Which numbers; empty where readings never got one.
     pub range: SeqRange,
     /// Why.
-    pub cause: GapCause,
+    pub cause: Cause,
     /// The last moment known before, where its clock is known.
     pub since: Option<UtcMs>,
     /// The first moment known after, where its clock is known.

@@ -58,6 +58,9 @@ impl Page<'_> {
         let begin = self.wanted.place;
         let behind = epochs.iter().skip_while(|epoch| begin.is_some_and(|place| place.epoch != **epoch));
         for epoch in behind {
+            if begin.is_none() {
+                self.look_for_damaged(db, *epoch).await?;
+            }
             let from_seq = begin.filter(|place| place.epoch == *epoch).map_or(0, |place| place.seq);
             let ids = self.wanted_ids(*epoch);
             if ids.is_empty() {
@@ -191,7 +194,12 @@ impl Page<'_> {
                     Err(why) => why,
                 },
                 Err(error @ PackError::Missing { .. }) => error.to_string(),
-                Err(error) => return Err(error.into()),
+                Err(error) => {
+                    // The disk may answer another time: nothing is given up, and the rest of the page is told.
+                    tracing::error!(hub = %self.hub(), range = %row.range, %error, "a block cannot be read");
+                    self.damaged(lane, row);
+                    return Ok(None);
+                }
             };
         }
         if self.query.ingest.forget(self.hub(), lane, *row, &why).await {
@@ -201,6 +209,13 @@ impl Page<'_> {
             candidates.restart(row.range.from);
         }
         Ok(None)
+    }
+
+    /// What went bad before, and has not come again.
+    async fn look_for_damaged(&mut self, db: &mut Db<'_>, epoch: LogEpoch) -> Result<(), StorageError> {
+        let ranges = db.damaged(self.hub(), self.lane(epoch), 0, gaps::GAPS_MAX).await?;
+        self.found.damaged.extend(ranges.into_iter().map(|range| Damaged { epoch, range }));
+        Ok(())
     }
 
     fn damaged(&mut self, lane: Lane, row: &RangeRow) {

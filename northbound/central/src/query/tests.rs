@@ -3,8 +3,8 @@
 use hub_model::{Class, MetricName, SeqRange, UtcMs, Value, ValueType};
 use northbound_sync::{Arrival, Content, Placed};
 
-use super::{Found, Place, Query, Wanted};
-use crate::decode::Decoder;
+use super::{Cause, Found, Place, Query, Wanted};
+use crate::decode::{Decoder, Pass};
 use crate::storage::{BlockSpan, DeviceRow};
 use crate::testing::{DEVICE, Folder, Running, TestHub, stamp};
 
@@ -28,7 +28,8 @@ impl Site {
         }
         let Running { storage, ingest, counts, definitions, .. } = &self.running;
         let decoder = Decoder::new(storage.clone(), ingest.clone(), counts.clone(), definitions.clone());
-        while decoder.step().await.unwrap() {}
+        let mut pass = Pass::default();
+        while decoder.step(&mut pass).await.unwrap() {}
     }
 
     async fn ask(&self, wanted: &Wanted) -> Found {
@@ -210,7 +211,7 @@ async fn gaps_are_told_and_what_is_deleted_is_not_read() {
     let found = site.ask(&wanted(&hub, "a")).await;
     assert_eq!(numbers(&found).len(), 95);
     let causes: Vec<_> = found.gaps.iter().map(|gap| (gap.range.from, gap.cause)).collect();
-    assert_eq!(causes, [(5, Deleted), (200, Evicted)]);
+    assert_eq!(causes, [(5, Cause::Lost(Deleted)), (200, Cause::Lost(Evicted))]);
     assert_eq!(found.gaps[1].until, Some(UtcMs(1_150_000)));
     let early = Wanted { to: Some(UtcMs(1_050_000)), ..wanted(&hub, "a") };
     assert_eq!(site.ask(&early).await.gaps.len(), 1);
@@ -219,6 +220,6 @@ async fn gaps_are_told_and_what_is_deleted_is_not_read() {
     let place = place.unwrap();
     assert_eq!(place.to_string().parse(), Ok(place));
     let (second, end) = site.query.gaps(hub.id, None, Some(place), 1).await.unwrap();
-    assert_eq!((first[0].cause, second[0].cause, end), (Deleted, Evicted, None));
+    assert_eq!((first[0].cause, second[0].cause, end), (Cause::Lost(Deleted), Cause::Lost(Evicted), None));
     site.running.stop().await;
 }

@@ -13,6 +13,7 @@ mod cell;
 mod certificates;
 mod clocks;
 mod coverage;
+mod damaged;
 mod database;
 mod devices;
 mod epochs;

@@ -94,10 +94,14 @@ impl Packs {
         }
     }
 
+    /// The file of an object.
+    pub(crate) fn path(&self, id: ObjectId) -> PathBuf {
+        self.root.join(id.shard()).join(id.to_string())
+    }
+
     /// The store tells a read past the end only in words.
     fn is_short(&self, id: ObjectId, end: u64) -> bool {
-        let path = self.root.join(id.shard()).join(id.to_string());
-        fs::metadata(path).is_ok_and(|metadata| metadata.len() < end)
+        fs::metadata(self.path(id)).is_ok_and(|metadata| metadata.len() < end)
     }
 
     /// The objects there are, by id, and files that are none. Blocks; the folders are as old as what is in them, so

@@ -1,6 +1,6 @@
 //! Table `ranges`: what is known of which numbers: a block and where its bytes are, or why there is none.
 
-use hub_model::{BootId, BootStamp, GapCause, HubId, RangeSet, SeqRange, UtcMs};
+use hub_model::{BootId, BootStamp, GapCause, HubId, LogEpoch, RangeSet, SeqRange, UtcMs};
 use northbound_sync::Kind;
 use northbound_wire::Lane;
 use sqlx::Sqlite;
@@ -184,8 +184,10 @@ const GAP_RANGES: &str = columns!(
      ORDER BY from_seq LIMIT $6"
 );
 
-const UNDECODED: &str =
-    columns!("WHERE org_id = $1 AND decoded = 1 ORDER BY hub_id, epoch, from_seq LIMIT $2");
+const UNDECODED: &str = columns!(
+    "WHERE org_id = $1 AND decoded = 1 AND (hub_id, epoch, from_seq) > ($2, $3, $4)
+     ORDER BY hub_id, epoch, from_seq LIMIT $5"
+);
 
 const REMOVE: &str = "DELETE FROM ranges
     WHERE org_id = $1 AND hub_id = $2 AND epoch = $3 AND class = $4 AND layer = $5 AND from_seq >= $6
@@ -376,13 +378,19 @@ impl Db<'_> {
         rows.iter().map(read).collect()
     }
 
-    /// Blocks of class meta that wait to be decoded.
+    /// Blocks of class meta that wait to be decoded, behind one of them.
     pub(crate) async fn undecoded(
         &mut self,
+        after: Option<(HubId, LogEpoch, u64)>,
         limit: usize,
     ) -> Result<Vec<(HubId, Lane, RangeRow)>, StorageError> {
         let query = sqlx::query(UNDECODED);
-        let rows = query.bind(self.org).bind(size(limit)).fetch_all(&mut *self.conn).await?;
+        let (hub, after_epoch, seq) = match after {
+            Some((hub, after_epoch, seq)) => (hub.to_string(), epoch(after_epoch), number(seq)),
+            None => (String::new(), i64::MIN, 0),
+        };
+        let query = query.bind(self.org).bind(hub).bind(after_epoch).bind(seq).bind(size(limit));
+        let rows = query.fetch_all(&mut *self.conn).await?;
         rows.iter().map(read).collect()
     }
 

@@ -10,7 +10,8 @@ use sqlx::sqlite::SqlitePool;
 use super::StorageError;
 
 /// One list of statements per version, the first brings version 1.
-const VERSIONS: &[&[&str]] = &[&[
+const VERSIONS: &[&[&str]] = &[
+    &[
     "CREATE TABLE orgs (
         org_id TEXT NOT NULL PRIMARY KEY, name TEXT NOT NULL, created_ms BIGINT NOT NULL)",
     "CREATE TABLE settings (
@@ -83,7 +84,12 @@ const VERSIONS: &[&[&str]] = &[&[
         org_id TEXT NOT NULL REFERENCES orgs (org_id), hub_id TEXT NOT NULL, boot TEXT NOT NULL,
         mono_from BIGINT NOT NULL, offset_ms BIGINT NOT NULL, quality BIGINT NOT NULL, revision BIGINT NOT NULL,
         PRIMARY KEY (org_id, hub_id, boot, mono_from))",
-]];
+    ],
+    &["CREATE TABLE damaged (
+        org_id TEXT NOT NULL REFERENCES orgs (org_id), hub_id TEXT NOT NULL, epoch BIGINT NOT NULL,
+        class BIGINT NOT NULL, from_seq BIGINT NOT NULL, to_seq BIGINT NOT NULL, found_ms BIGINT NOT NULL,
+        PRIMARY KEY (org_id, hub_id, epoch, class, from_seq))"],
+];
 
 /// Brings the database to the version this program knows.
 pub(super) async fn migrate(writer: &SqlitePool, now: UtcMs) -> Result<(), StorageError> {

@@ -231,7 +231,9 @@ async fn lookups_go_by_their_index() {
     let folder = Folder::new("plans");
     let storage = storage(&folder).await;
     let mut reading = storage.read().await.unwrap();
-    for (statement, index) in super::ranges::LOOKUPS.iter().chain(super::coverage::LOOKUPS) {
+    for (statement, index) in
+        super::ranges::LOOKUPS.iter().chain(super::coverage::LOOKUPS).chain(super::damaged::LOOKUPS)
+    {
         let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
         let plan: Vec<(i64, i64, i64, String)> =
             sqlx::query_as(explain).fetch_all(&mut *reading.db().conn).await.unwrap();

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use hub_chassis::number_text::counted;
+use hub_chassis::time_text::format_utc;
 use hub_model::{HubId, IdError, SiteId, Ulid, UtcMs};
 use northbound_wire::{AdminToken, Fingerprint, RefusalCode, TokenSecret};
 use ring::digest::{SHA256, digest};
@@ -218,7 +220,11 @@ impl Storage {
         let (kind, name, site, expires, uses_max, detail) = match new {
             NewToken::Claim { site, hubs, expires } => {
                 let Site { id: site, name } = tx.db().site_named(site, now).await?;
-                let detail = format!("claim for {hubs} hubs at {site} ({name}), until {} ms", expires.0);
+                let detail = format!(
+                    "claim for {} at {site} ({name}), until {}",
+                    counted(u64::from(*hubs), "hub", "hubs"),
+                    format_utc(*expires)
+                );
                 (TokenKind::Claim, name, Some(site), Some(*expires), u64::from(*hubs), detail)
             }
             NewToken::Admin { name } => {
