@@ -173,12 +173,14 @@ impl Link {
         while let Some(event) = self.schedule.poll_event() {
             match event {
                 Event::Read { job, registers, start, data, at } => {
+                    self.shared.read(job);
                     for register_at in registers {
                         let reading = decode(self.register(job, register_at), &data, start);
                         self.gather(job, register_at, reading, true, at);
                     }
                 }
                 Event::Failed { job, registers, quality, was_asked, at } => {
+                    self.shared.failed(job, quality);
                     for register_at in registers {
                         self.gather(job, register_at, Reading::failed(quality), was_asked, at);
                     }
@@ -195,7 +197,6 @@ impl Link {
     fn gather(&mut self, job: JobId, register_at: usize, reading: Reading, was_asked: bool, at: Instant) {
         let register = &self.schedule.devices()[job.device].groups[job.group].registers[register_at];
         let reported = self.reported.entry((job, register_at)).or_default();
-        self.shared.read(job, &reading, was_asked);
         if !reported.observe(&register.report, &reading, was_asked, at) {
             return;
         }

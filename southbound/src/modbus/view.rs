@@ -5,12 +5,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hub_chassis::metrics::{MetricRow, float};
-use hub_model::Reason;
+use hub_model::{Quality, Reason};
 
 use super::client::Outcome;
-use super::decode::Reading;
 use super::device::{Device, Endpoint};
 use super::schedule::{Ask, JobCounts, JobId, Schedule};
+
+/// Given by a gateway in the place of a unit that does not answer it.
+const GATEWAY_EXCEPTIONS: [u8; 2] = [10, 11];
 
 /// How a device is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,18 +157,28 @@ impl LinkShared {
         }
     }
 
-    /// A register was read, or not.
-    pub(super) fn read(&self, job: JobId, reading: &Reading, was_asked: bool) {
-        let mut state = self.lock();
-        let Some(view) = state.devices.get_mut(job.device) else { return };
-        let reason = reading.quality.reason();
-        view.state = match reason {
-            Reason::NotConnected => DeviceState::Unreachable,
-            Reason::NoAnswer | Reason::Malformed if !was_asked || reading.value.is_none() => {
-                DeviceState::Silent
-            }
-            _ => DeviceState::Live,
+    /// The device answered for a register.
+    pub(super) fn read(&self, job: JobId) {
+        self.set_state(job, DeviceState::Live);
+    }
+
+    /// A register could not be read.
+    pub(super) fn failed(&self, job: JobId, quality: Quality) {
+        let reason = quality.reason();
+        let state = if reason == Reason::NotConnected {
+            DeviceState::Unreachable
+        } else if reason == Reason::Exception && !GATEWAY_EXCEPTIONS.contains(&quality.detail()) {
+            DeviceState::Live
+        } else {
+            DeviceState::Silent
         };
+        self.set_state(job, state);
+    }
+
+    fn set_state(&self, job: JobId, state: DeviceState) {
+        if let Some(view) = self.lock().devices.get_mut(job.device) {
+            view.state = state;
+        }
     }
 
     /// After each step.
