@@ -111,14 +111,14 @@ impl Decoder {
         for (hub, lane, row) in &waiting {
             pass.after = Some((*hub, lane.epoch, row.range.from));
             let Some(block) = row.block() else { continue };
-            match self.decode(*hub, *lane, row, block).await {
-                Err(StorageError::Pack(error)) => {
-                    pass.unreadable.add(block.object);
-                    if pass.unreadable.blocks == 1 {
-                        error!(%hub, range = %row.range, %error, "a block of definitions cannot be read; trying again");
-                    }
-                }
-                decoded => decoded?,
+            let decoded = self.decode(*hub, *lane, row, block).await;
+            let Err(StorageError::Pack(error)) = decoded else {
+                decoded?;
+                continue;
+            };
+            pass.unreadable.add(block.object);
+            if pass.unreadable.blocks == 1 {
+                error!(%hub, range = %row.range, %error, "a block of definitions cannot be read; trying again");
             }
         }
         let more = waiting.len() == PAGE;

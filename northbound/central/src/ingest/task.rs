@@ -158,9 +158,10 @@ impl IngestTask {
                 debug!(arrivals = batch.len(), bytes = committed.object_bytes, "committed");
                 let mut deferred = Vec::new();
                 for (waiting, verdict) in batch.into_iter().zip(committed.verdicts) {
-                    match verdict {
-                        Verdict::Deferred => deferred.push(waiting),
-                        decided => self.answer(waiting, decided),
+                    if verdict == Verdict::Deferred {
+                        deferred.push(waiting);
+                    } else {
+                        self.answer(waiting, verdict);
                     }
                 }
                 self.queues.put_back(deferred);
