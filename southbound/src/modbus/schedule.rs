@@ -475,9 +475,13 @@ impl Schedule {
 
     fn ask(&self, at: usize, cycle: &Cycle) -> Ask {
         let job = &self.jobs[at];
-        let block = &cycle.pending.front().expect("a cycle ends with its last block").block;
+        let Pending { block, retries, .. } = cycle.pending.front().expect("a cycle ends with its last block");
         let neighbours = self.neighbours(Some(job.unit));
-        let timeout = self.units.get(&job.unit).map_or(unit::TIMEOUT_MAX, |unit| unit.timeout(neighbours));
+        let timeout = match self.units.get(&job.unit) {
+            Some(unit) if *retries > 0 => unit.retry_timeout(neighbours),
+            Some(unit) => unit.timeout(neighbours),
+            None => unit::TIMEOUT_MAX,
+        };
         Ask {
             unit: job.unit,
             table: block.table,

@@ -44,7 +44,7 @@ fn a_profile_is_enough() {
     assert_eq!(device.endpoint.to_string(), "tcp://192.0.2.10:502");
     let groups: Vec<_> =
         device.groups.iter().map(|g| (g.name.as_str(), g.interval.as_secs(), g.registers.len())).collect();
-    assert_eq!(groups, [("main", 2, 28), ("energy", 60, 8)]);
+    assert_eq!(groups, [("main", 2, 30), ("energy", 60, 6)]);
     assert_eq!(device.limits.words_max, 60);
     assert_eq!(device.tags["room"], "cellar");
 }
@@ -60,7 +60,7 @@ fn what_the_file_says_goes_before_the_profile() {
     assert_eq!((device.unit, device.limits.words_max, device.limits.timeout.as_secs()), (255, 20, 2));
     let groups: Vec<_> =
         device.groups.iter().map(|g| (g.name.as_str(), g.interval.as_millis(), g.registers.len())).collect();
-    assert_eq!(groups, [("main", 10_000, 27), ("energy", 600_000, 8), ("fast", 500, 1)]);
+    assert_eq!(groups, [("main", 10_000, 29), ("energy", 600_000, 6), ("fast", 500, 1)]);
     assert_eq!(device.groups[1].phase, Some(Duration::from_secs(5)));
     let report = device.groups[2].registers[0].report;
     assert_eq!(

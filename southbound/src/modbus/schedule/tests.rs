@@ -209,7 +209,8 @@ fn a_unit_that_is_back_is_read_within_two_cycles() {
         let bound = (2 * interval).max(Duration::from_millis(2_600)) + FAST * 20;
         assert!(back - until <= bound, "{:?} after its return at an interval of {interval:?}", back - until);
         let missed = told.completed(0).windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
-        assert!(missed <= interval * 2, "its neighbour had to wait for {missed:?}");
+        let bound = interval * 2 + Duration::from_millis(500);
+        assert!(missed <= bound, "its neighbour had to wait for {missed:?}");
     }
 }
 

@@ -131,6 +131,11 @@ impl Unit {
         (PROBE_AFTER_MIN * 2_u32.saturating_pow(self.probes.min(6))).min(cap)
     }
 
+    /// How long to wait for an answer to the second request of a cycle: the first one has been waited for in full.
+    pub(super) fn retry_timeout(&self, neighbours: Option<Duration>) -> Duration {
+        neighbours.map_or_else(|| self.timeout(None), |neighbours| self.quick_timeout(neighbours))
+    }
+
     /// How long to wait for an answer. `neighbours` is the slowest of the units that answer; `None` when none does, so
     /// that nobody is kept waiting.
     pub(super) fn timeout(&self, neighbours: Option<Duration>) -> Duration {
@@ -146,8 +151,14 @@ impl Unit {
         if self.failed_cycles == 0 || is_patient {
             return own.min(most);
         }
+        self.quick_timeout(neighbours)
+    }
+
+    /// As long as an answer may be expected to take, where others wait for their turn.
+    fn quick_timeout(&self, neighbours: Duration) -> Duration {
+        let own = self.smoothed.map_or(self.timeout_min, |smoothed| self.timeout_min.max(smoothed * 4));
         let pace = (neighbours * 8).max(self.smoothed.unwrap_or_default() * 4);
-        pace.max(PROBE_TIMEOUT_MIN).min(own).min(most)
+        pace.max(PROBE_TIMEOUT_MIN).min(own).min(TIMEOUT_MAX.max(self.timeout_min))
     }
 }
 
