@@ -5,6 +5,7 @@ pub(super) fn words(cause: &str) -> &str {
     match cause {
         "restart" => "the hub stopped without warning; what it had not acknowledged may be missing",
         "corrupted" => "bytes went bad on the hub's disk",
+        "damaged" => "the block went bad at central, which asks the hub for it again",
         "evicted" => "room ran out on the hub, and this was the oldest",
         "thinned" => "room ran out on the hub; the roll-ups are kept",
         "shed" => "the hub was overloaded and let it go before storing it",
