@@ -224,6 +224,8 @@ impl RawDefinition {
         let base = profile.map_or_else(RequestLimits::default, |profile| profile.limits);
         let limits = self.limits(base, problems);
         let mut groups = profile.map_or_else(Vec::new, |profile| profile.groups.clone());
+        // A profile's groups are those that may be slower than the rest: never faster.
+        groups.iter_mut().for_each(|group| group.interval = group.interval.max(main_interval));
         match groups.iter_mut().find(|group| group.name == MAIN_GROUP) {
             Some(main) => main.interval = main_interval,
             None => groups.insert(0, group(MAIN_GROUP, main_interval)),

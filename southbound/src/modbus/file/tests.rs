@@ -45,6 +45,9 @@ fn a_profile_is_enough() {
     let groups: Vec<_> =
         device.groups.iter().map(|g| (g.name.as_str(), g.interval.as_secs(), g.registers.len())).collect();
     assert_eq!(groups, [("main", 2, 30), ("energy", 60, 6)]);
+    let slow =
+        good("name = \"m\"\nendpoint = \"tcp://h\"\nprofile = \"eastron-sdm630\"\ninterval = \"5min\"\n");
+    assert!(slow.groups.iter().all(|group| group.interval == Duration::from_secs(300)), "no group is faster");
     assert_eq!(device.limits.words_max, 60);
     assert_eq!(device.tags["room"], "cellar");
 }
