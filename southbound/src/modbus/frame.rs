@@ -95,8 +95,9 @@ pub enum Mismatch {
 
 impl Expected {
     /// Bytes of content: words, or bits packed into bytes.
-    fn content_bytes(&self) -> u16 {
-        if self.function <= 2 { self.count.div_ceil(8) } else { self.count * 2 }
+    fn content_bytes(&self) -> usize {
+        let count = usize::from(self.count);
+        if self.function <= 2 { count.div_ceil(8) } else { count * 2 }
     }
 
     /// Looks at the bytes that have come so far. A field is checked as soon as it is there, so that garbage ends the
@@ -110,7 +111,7 @@ impl Expected {
             return Err(Mismatch::Protocol { found });
         }
         let Some(counted) = word(4).map(usize::from) else { return Ok(Progress::Partial) };
-        let expected = COUNTED_MIN + usize::from(self.content_bytes());
+        let expected = COUNTED_MIN + self.content_bytes();
         if counted != expected && counted != COUNTED_MIN {
             return Err(Mismatch::Length { expected, found: counted });
         }
@@ -128,11 +129,11 @@ impl Expected {
                 found: counted,
             });
         }
-        if !is_exception && let Some(&found) = frame.get(8) {
+        if !is_exception
+            && let Some(&found) = frame.get(8).filter(|found| usize::from(**found) != self.content_bytes())
+        {
             let expected = u8::try_from(self.content_bytes()).unwrap_or(u8::MAX);
-            if found != expected {
-                return Err(Mismatch::ByteCount { expected, found });
-            }
+            return Err(Mismatch::ByteCount { expected, found });
         }
         match frame.len().cmp(&(PREFIX_BYTES + counted)) {
             std::cmp::Ordering::Less => Ok(Progress::Partial),

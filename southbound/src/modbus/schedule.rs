@@ -178,6 +178,8 @@ pub struct Schedule {
     /// The job whose cycle goes on.
     current: Option<usize>,
     probes_from: Instant,
+    /// The unit at whose request the other side ended the last connection, until one is answered.
+    closed_at: Option<u8>,
     random: Random,
     events: VecDeque<Event>,
 }
@@ -226,6 +228,7 @@ impl Schedule {
             asked: None,
             current: None,
             probes_from: now,
+            closed_at: None,
             random: Random::new(seed),
             events: VecDeque::new(),
         }
@@ -328,6 +331,7 @@ impl Schedule {
             // The gateway answers for a unit that does not.
             Outcome::Exception(code @ (0x0a | 0x0b)) => {
                 self.line.answered();
+                self.closed_at = None;
                 let quality = exception(code);
                 self.fail_cycle(job, quality, now);
                 self.unit_failed(unit, quality, is_probe.then_some(took), now);
@@ -347,20 +351,29 @@ impl Schedule {
                 self.line.drop_ours();
                 self.retry_or_fail(job, Quality::bad(Reason::Malformed), took, now);
             }
-            Outcome::Closed(_) => {
-                let quality = Quality::bad(Reason::NotConnected);
-                let worth_another = self.line.closed_by_peer(now, &mut self.random);
-                if worth_another && self.retry(job) {
-                    return;
-                }
-                // With the line down nobody can go on; it says nothing about the units.
-                if worth_another {
-                    self.fail_cycle(job, quality, now)
-                } else {
-                    self.fail_cycles(quality, now)
-                }
-            }
+            Outcome::Closed(_) => self.closed(job, took, now),
         }
+    }
+
+    /// The other side ended the connection. Twice in a row at requests to one unit, while others answer: the gateway
+    /// does so for this unit, and the others must not pay for it. Else it says nothing about units.
+    fn closed(&mut self, job: usize, took: Duration, now: Instant) {
+        let quality = Quality::bad(Reason::NotConnected);
+        let unit = self.jobs[job].unit;
+        let is_same = self.closed_at.replace(unit) == Some(unit);
+        if is_same && !self.line.has_answered() && self.neighbours(Some(unit)).is_some() {
+            self.closed_at = None;
+            self.line.drop_ours();
+            self.fail_cycle(job, quality, now);
+            self.unit_failed(unit, quality, Some(took), now);
+            return;
+        }
+        let worth_another = self.line.closed_by_peer(now, &mut self.random);
+        if worth_another && self.retry(job) {
+            return;
+        }
+        // With the line down nobody can go on.
+        if worth_another { self.fail_cycle(job, quality, now) } else { self.fail_cycles(quality, now) }
     }
 
     /// Registers that are due and cannot be asked for: the endpoint is out of reach, or their unit is offline.
@@ -495,6 +508,7 @@ impl Schedule {
     /// The unit answered.
     fn heard(&mut self, unit: u8, took: Duration, now: Instant) {
         self.line.answered();
+        self.closed_at = None;
         let Some(known) = self.units.get_mut(&unit) else { return };
         let was_offline = known.offline.is_some();
         known.answered(took);

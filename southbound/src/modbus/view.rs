@@ -148,10 +148,7 @@ impl LinkShared {
             Outcome::Mismatch(_) => unit.mismatches += 1,
             Outcome::Closed(_) => unit.disconnects += 1,
         }
-        let trouble = match outcome {
-            Outcome::Answer(_) => None,
-            other => super::test::Exchanged::outcome_text(other, ask.timeout),
-        };
+        let trouble = super::test::Exchanged::outcome_text(outcome, ask.timeout);
         for view in state.devices.iter_mut().filter(|view| view.device.unit == ask.unit) {
             view.trouble.clone_from(&trouble);
         }
@@ -203,7 +200,7 @@ impl LinkShared {
         let state = self.lock();
         let view = |view: &DeviceView| {
             let mut view = view.clone();
-            if view.state == DeviceState::Unreachable {
+            if view.state == DeviceState::Unreachable && state.connect_error.is_some() {
                 view.trouble.clone_from(&state.connect_error);
             }
             view

@@ -47,6 +47,11 @@ impl Line {
         }
     }
 
+    /// Whether something was answered on the open connection.
+    pub(super) fn has_answered(&self) -> bool {
+        matches!(self.state, State::Open { has_answered: true })
+    }
+
     /// Whether the last attempts failed.
     pub(super) fn is_failing(&self) -> bool {
         self.failures > 0
@@ -76,7 +81,7 @@ impl Line {
     /// The other side ended it. After an answer that is its right (idle for too long); without one, somebody else may
     /// hold the device's only connection. Whether another one is worth opening at once.
     pub(super) fn closed_by_peer(&mut self, now: Instant, random: &mut Random) -> bool {
-        let had_answered = matches!(self.state, State::Open { has_answered: true });
+        let had_answered = self.has_answered();
         if had_answered {
             self.drop_ours();
         } else {

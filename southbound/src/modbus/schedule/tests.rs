@@ -279,6 +279,43 @@ fn a_connection_that_others_hold_is_tried_with_growing_pauses() {
 }
 
 #[test]
+fn a_unit_at_which_the_gateway_hangs_up_costs_the_others_nothing() {
+    let devices = (1..=3).map(|unit| testing::device(unit, SECOND)).collect();
+    let mut behave = |since: Duration, ask: Ask| match ask.unit {
+        2 if (10 * SECOND..40 * SECOND).contains(&since) => {
+            (Outcome::Closed(io::ErrorKind::UnexpectedEof), FAST)
+        }
+        _ => answering(since, ask),
+    };
+    let told = run(devices, 60 * SECOND, &mut behave, &mut always);
+    assert!(told.failed.iter().all(|failed| failed.1 == 1), "{:?}", told.failed);
+    assert!(told.failed.iter().all(|failed| failed.2 == Quality::bad(Reason::NotConnected)));
+    for living in [0, 2] {
+        assert_eq!((told.counts[living].failed, told.counts[living].skipped), (0, 0));
+    }
+    // Every cycle of the unit needs two connections, until it is only probed: with the jitter, every two seconds.
+    assert!(told.connects.len() < 2 * (4 + 30), "{}", told.connects.len());
+    let back = told.completed(1).into_iter().find(|at| *at >= 40 * SECOND).unwrap();
+    assert!(back < 42 * SECOND, "{back:?}");
+}
+
+#[test]
+fn an_endpoint_that_hangs_up_at_everybody_is_left_alone_although_they_answered_before() {
+    let devices = (1..=3).map(|unit| testing::device(unit, SECOND)).collect();
+    let mut behave = |since: Duration, ask: Ask| {
+        if since < 10 * SECOND {
+            return answering(since, ask);
+        }
+        (Outcome::Closed(io::ErrorKind::UnexpectedEof), FAST)
+    };
+    let told = run(devices, 60 * SECOND, &mut behave, &mut always);
+    let late = told.connects.iter().filter(|at| **at > 10 * SECOND).count();
+    assert!((20..60).contains(&late), "{late} attempts");
+    let all = told.failed.iter().filter(|failed| failed.1 != 1).all(|failed| failed.0 >= 10 * SECOND);
+    assert!(all && told.counts.iter().all(|counts| counts.failed >= 45), "{:?}", told.counts);
+}
+
+#[test]
 fn a_busy_device_is_asked_again_after_a_pause_in_which_others_are_served() {
     let mut refusals = 0;
     let mut behave = |at: Duration, ask: Ask| {
