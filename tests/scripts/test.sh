@@ -32,6 +32,15 @@ scenarios() {
     selection=$(python3 tests/scripts/targets.py scenarios) && run_tests $selection
 }
 
+# tokio-modbus checks more in debug builds than in those that people run.
+release_faults() {
+    if cargo nextest --version >/dev/null 2>&1; then
+        cargo nextest run --config-file tests/nextest.toml -p southbound --release --locked --test modbus_faults
+    else
+        cargo test -p southbound --release --locked --test modbus_faults
+    fi
+}
+
 documentation() {
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked && python3 tests/scripts/check_links.py
 }
@@ -45,6 +54,7 @@ stage clippy "clippy on all targets, warnings are errors" \
 must build "tests, relais-hub, relais-central and relais" \
     cargo build --workspace --all-targets --profile test --locked
 stage unit "unit and property tests, dependency arrows" unit_tests || true
+stage release "every fault of a Modbus device, as optimised as what people run" release_faults || true
 stage doctests "examples in the documentation" cargo test --workspace --locked --doc || true
 stage scenarios "real binaries on loopback" scenarios || true
 stage fuzz "corpus replay and mutations of hostile bytes" run_tests --test fuzz_short || true
