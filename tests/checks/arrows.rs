@@ -44,6 +44,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "site-tests",
         &[
+            "hub-chassis",
             "hub-model",
             "hub-store",
             "northbound-trust",

@@ -40,6 +40,16 @@ fn wire_topic() {
 }
 
 #[test]
+fn modbus_frame() {
+    check("modbus-frame");
+}
+
+#[test]
+fn modbus_device_file() {
+    check("modbus-device-file");
+}
+
+#[test]
 fn north_frames() {
     check("north-frames");
 }
@@ -81,6 +91,8 @@ fn every_target_has_a_test() {
         "mqtt-codec",
         "wire-payload",
         "wire-topic",
+        "modbus-frame",
+        "modbus-device-file",
         "north-frames",
         "north-tokens",
         "north-csr",

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need beyond Rust: Debian packages, and the MQTT clients in a Python environment of their own.
+# Installs what the tests need beyond Rust: Debian packages, MQTT clients and a Modbus server in a Python environment of
+# their own, and a Modbus server on Debian's libmodbus.
 # Installs only what is missing, starts no service, asks nothing; without root it says what to install.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -14,6 +15,7 @@ need() { # need PACKAGE COMMAND…: the package is missing when the command fail
     "$@" >/dev/null 2>&1 || missing+=("$package")
 }
 need build-essential cc --version
+need libmodbus-dev test -e /usr/include/modbus/modbus.h
 need mosquitto-clients command -v mosquitto_pub
 need python3 python3 --version
 need python3-venv python3 -c 'import venv, ensurepip'
@@ -40,3 +42,10 @@ if ! cmp -s tests/clients/requirements.txt "$venv/installed.txt"; then
     cp tests/clients/requirements.txt "$venv/installed.txt"
 fi
 "$venv/bin/python" -c 'import paho.mqtt; print("paho-mqtt", paho.mqtt.__version__)'
+"$venv/bin/python" -c 'import pymodbus; print("pymodbus", pymodbus.__version__)'
+
+server=$target/peers/modbus_server
+if [ ! "$server" -nt tests/peers/modbus_server.c ]; then
+    mkdir -p "$target/peers"
+    cc -O2 -Wall -Wextra -Werror -I/usr/include/modbus -o "$server" tests/peers/modbus_server.c -lmodbus
+fi

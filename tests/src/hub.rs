@@ -1,5 +1,6 @@
 //! A running `relais-hub`, and everything a story may ask of it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
@@ -73,12 +74,32 @@ impl Hub {
 
     fn write_files(&self) {
         let (data, socket, claim_token) = (self.data_dir(), self.socket(), self.claim_token_file());
-        let paths = HubPaths { data: &data, socket: &socket, claim_token: &claim_token };
+        let paths =
+            HubPaths { data: &data, socket: &socket, claim_token: &claim_token, files: self.place.path() };
         fs::write(self.config_file(), self.config.text(paths)).expect("a configuration can be written");
         if !self.config.claim_token.is_empty() {
             fs::write(&claim_token, &self.config.claim_token).expect("a token can be written");
             fs::set_permissions(&claim_token, fs::Permissions::from_mode(0o600)).expect("its own file");
         }
+        self.write_device_files();
+    }
+
+    fn write_device_files(&self) {
+        let folder = self.place.file("devices.d");
+        if folder.exists() {
+            fs::remove_dir_all(&folder).expect("an old folder can be removed");
+        }
+        fs::create_dir_all(&folder).expect("a folder can be made");
+        for (name, text) in &self.config.devices {
+            fs::write(folder.join(format!("{name}.toml")), text).expect("a device's file can be written");
+        }
+    }
+
+    /// Gives it other device files and tells it to read them (SIGHUP), without waiting.
+    pub fn reload_devices(&mut self, devices: BTreeMap<String, String>) {
+        self.config.devices = devices;
+        self.write_device_files();
+        self.process().hang_up();
     }
 
     /// Kills it with signal 9, at this very moment.

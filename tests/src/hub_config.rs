@@ -1,5 +1,6 @@
 //! The configuration file of a hub under test.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -18,6 +19,8 @@ pub struct HubConfig {
     pub claim_token: String,
     /// How long records wait until they are sealed, and so can go north; empty: the hub's default.
     pub seal_after: String,
+    /// Files of devices that it asks, by their names without `.toml`.
+    pub devices: BTreeMap<String, String>,
     /// Lines put in front of everything else, for keys the harness does not know.
     pub extra: String,
 }
@@ -31,6 +34,8 @@ pub struct HubPaths<'a> {
     pub socket: &'a Path,
     /// File of the claim token.
     pub claim_token: &'a Path,
+    /// Folder with the folders `devices.d` and `profiles.d`.
+    pub files: &'a Path,
 }
 
 impl Default for HubConfig {
@@ -42,6 +47,7 @@ impl Default for HubConfig {
             central: Vec::new(),
             claim_token: String::new(),
             seal_after: String::new(),
+            devices: BTreeMap::new(),
             extra: String::new(),
         }
     }
@@ -63,10 +69,13 @@ impl HubConfig {
         let HubConfig { mqtt_port, web_port, anonymous, extra, .. } = self;
         let (data, socket) = (toml_string(paths.data), toml_string(paths.socket));
         let (seal_after, north) = (self.seal_after(), self.north(paths.claim_token));
+        let [devices, profiles] =
+            ["devices.d", "profiles.d"].map(|name| toml_string(&paths.files.join(name)));
         format!(
             "{extra}\n[site]\nname = \"test site\"\n\n[storage]\ndir = {data}\nquota = \"1GiB\"\n{seal_after}\n\
              [[mqtt.listener]]\naddress = \"127.0.0.1:{mqtt_port}\"\ntransport = \"tcp\"\nanonymous = {anonymous}\n\n\
-             [web]\nlisten = \"127.0.0.1:{web_port}\"\n\n[socket]\npath = {socket}\n{north}"
+             [web]\nlisten = \"127.0.0.1:{web_port}\"\n\n[socket]\npath = {socket}\n\n\
+             [devices]\ndir = {devices}\nprofiles_dir = {profiles}\n{north}"
         )
     }
 

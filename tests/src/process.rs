@@ -91,6 +91,20 @@ impl Process {
         self.signal(Signal::TERM);
     }
 
+    /// Tells it to read its files again (SIGHUP).
+    pub fn hang_up(&self) {
+        self.signal(Signal::HUP);
+    }
+
+    /// The processor time it has taken so far.
+    pub fn cpu_time(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.id())).expect("a child has its numbers");
+        // The name, in brackets, may hold anything; user and system time are the 12th and 13th field behind it.
+        let behind = stat.rsplit(')').next().unwrap_or_default();
+        let ticks = behind.split_whitespace().skip(11).take(2).map(|field| field.parse::<u64>().unwrap_or(0));
+        Duration::from_millis(ticks.sum::<u64>() * 1000 / rustix::param::clock_ticks_per_second())
+    }
+
     fn signal(&self, signal: Signal) {
         let id = i32::try_from(self.child.id()).expect("process ids are positive");
         let pid = Pid::from_raw(id).expect("process ids are positive");

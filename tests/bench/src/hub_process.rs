@@ -49,7 +49,7 @@ fn start(place: &Path) -> (Process, Duration) {
     let config = HubConfig { mqtt_port: mqtt.port(), web_port: web.port(), ..HubConfig::default() };
     let file = place.join("hub.toml");
     let (data, socket, claim_token) = (place.join("data"), place.join("hub.sock"), place.join("claim-token"));
-    let paths = HubPaths { data: &data, socket: &socket, claim_token: &claim_token };
+    let paths = HubPaths { data: &data, socket: &socket, claim_token: &claim_token, files: place };
     fs::write(&file, config.text(paths)).expect("a file can be written");
     let mut command = clean_command(Hub::binary());
     command.arg("run").arg("--config").arg(&file);

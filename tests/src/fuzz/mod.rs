@@ -5,6 +5,7 @@
 //! Start with [`run`].
 
 mod corpus;
+mod modbus;
 mod mutate;
 mod north;
 mod run;

@@ -1,6 +1,6 @@
-//! What is fuzzed: everything that reads bytes from a network or a disk.
+//! What is fuzzed: everything that reads bytes from a network, a disk or a person.
 
-use super::{north, store};
+use super::{modbus, north, store};
 
 /// A function that must take any bytes without a panic.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +18,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "mqtt-codec", run: southbound::mqtt::codec::fuzz_decode, seeds: none },
     Target { name: "wire-payload", run: southbound_wire::fuzz_decode, seeds: none },
     Target { name: "wire-topic", run: topic, seeds: none },
+    Target { name: "modbus-frame", run: modbus::frame, seeds: modbus::frame_seeds },
+    Target { name: "modbus-device-file", run: modbus::device_file, seeds: none },
     Target { name: "north-frames", run: north::frames, seeds: north::frame_seeds },
     Target { name: "north-tokens", run: north::tokens, seeds: north::token_seeds },
     Target { name: "north-csr", run: north::signing_request, seeds: none },
