@@ -135,10 +135,12 @@ impl Poller {
             wanted.entry(device.endpoint.clone()).or_default().push(device);
         }
         let mut links = self.lock();
+        let mut leaving: BTreeMap<Endpoint, Arc<watch::Sender<bool>>> = BTreeMap::new();
         links.retain(|endpoint, link| {
             let stays = wanted.get(endpoint) == Some(&link.devices) && !link.tests.is_closed();
             if !stays {
                 link.stop.send_replace(true);
+                leaving.insert(endpoint.clone(), link.stop.clone());
             }
             stays
         });
@@ -152,8 +154,14 @@ impl Poller {
             let shared = Arc::new(LinkShared::new(endpoint.clone(), &devices));
             let link =
                 Link::new(endpoint.clone(), devices.clone(), self.around.clone(), shared.clone(), inbox);
-            let name = endpoint.clone();
+            let (name, before) = (endpoint.clone(), leaving.remove(&endpoint));
             running.spawn(async move {
+                // A device may have one connection only: the old link must have let go of it.
+                if let Some(before) = before {
+                    before.closed().await;
+                }
+                // Held to the end, when the link's connection is closed: whoever comes next waits for that.
+                let _ended = stopping.clone();
                 link.run(stopping).await;
                 name
             });

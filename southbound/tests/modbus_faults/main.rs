@@ -145,6 +145,26 @@ fn the_only_connection_is_taken_when_its_holder_lets_go() {
     assert_eq!(rig.faulty.counts().connections.most, 1);
 }
 
+#[test]
+fn a_new_device_list_waits_for_the_only_connection() {
+    let runtime = runtime();
+    let rig = Rig::start(&runtime, Options { one_connection: true, ..Options::default() });
+    for change in 0..20 {
+        rig.change_devices(change);
+        wait("a cycle with the new list", || {
+            let cycles = rig.cycles("faulty-1");
+            if cycles.complete > 0 { Ok(()) } else { Err(format!("{cycles:?}")) }
+        });
+    }
+    assert_eq!(
+        rig.faulty.counts().connections.refused,
+        0,
+        "the new link was faster than the end of the old one"
+    );
+    let seen = UNITS.map(|unit| rig.seen(&format!("faulty-{unit}")));
+    assert!(seen.iter().all(|seen| seen.wrong.is_empty() && seen.bad.is_empty()), "{seen:#?}");
+}
+
 /// Every unit of the endpoint is told to be out of reach.
 fn wait_for_all_bad(rig: &Rig) {
     wait("every unit to be told out of reach", || {

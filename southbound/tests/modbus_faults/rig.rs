@@ -134,6 +134,19 @@ impl Rig {
         self.book().get(device).cloned().unwrap_or_default()
     }
 
+    /// Gives the poller the same devices with another tag, so that their links are begun anew.
+    pub(crate) fn change_devices(&self, tag: usize) {
+        let mut devices: Vec<Device> = self.poller.devices().into_iter().map(|view| view.device).collect();
+        for device in &mut devices {
+            device.tags.insert("change".to_owned(), tag.to_string());
+        }
+        self.poller.apply(devices);
+        wait("the devices to be changed", || {
+            let tags = self.view("faulty-1").device.tags;
+            if tags.get("change") == Some(&tag.to_string()) { Ok(()) } else { Err(format!("{tags:?}")) }
+        });
+    }
+
     /// Forgets what was bad before.
     pub(crate) fn forget_bad(&self) {
         self.book().values_mut().for_each(|seen| seen.bad.clear());
@@ -141,7 +154,7 @@ impl Rig {
 
     fn view(&self, device: &str) -> DeviceView {
         let views = self.poller.devices();
-        views.into_iter().find(|view| view.device.name.as_str() == device).expect("it is read")
+        views.into_iter().find(|view| view.device.name.as_str() == device).expect("it is among the poller's")
     }
 
     /// The cycles of a device.
