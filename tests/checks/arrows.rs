@@ -11,6 +11,7 @@ use serde_json::Value;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("hub-model", &[]),
     ("southbound-wire", &["hub-model"]),
+    ("device-agent", &["hub-model", "southbound-wire"]),
     ("hub-store", &["hub-model"]),
     ("southbound", &["hub-chassis", "hub-model", "southbound-wire"]),
     ("hub-chassis", &["hub-model"]),

@@ -1,0 +1,67 @@
+//! The ring's file on a device.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::path::Path;
+
+use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock};
+
+use super::Medium;
+
+const NAME: &str = "queue";
+
+/// The file `queue` in a folder of the agent's own. It is locked while it is open: two agents cannot share it.
+#[derive(Debug)]
+pub struct QueueFile {
+    file: File,
+    size: u64,
+}
+
+impl QueueFile {
+    /// Opens the file, or makes it with this size, with its room allocated. One that is there keeps its size.
+    pub fn open(folder: &Path, size: u64) -> io::Result<QueueFile> {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        let path = folder.join(NAME);
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        let found = file.metadata()?.len();
+        let mut opened = QueueFile { file, size: found };
+        if found == 0 {
+            opened.make(size)?;
+            File::open(folder)?.sync_all()?;
+        }
+        Ok(opened)
+    }
+
+    /// Empties the file and gives it another size.
+    pub fn make(&mut self, size: u64) -> io::Result<()> {
+        self.file.set_len(0)?;
+        // Not every file system can; then a full disk is an error of a later write.
+        if fallocate(&self.file, FallocateFlags::empty(), 0, size).is_err() {
+            self.file.set_len(size)?;
+        }
+        self.file.sync_all()?;
+        self.size = size;
+        Ok(())
+    }
+}
+
+impl Medium for QueueFile {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(buffer, offset)
+    }
+
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(bytes, offset)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+}

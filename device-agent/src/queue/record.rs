@@ -1,0 +1,221 @@
+//! One message, and its bytes in the ring file.
+//!
+//! All integers big-endian:
+//!
+//! | bytes | field |
+//! |---|---|
+//! | 4 | length of the body |
+//! | 4 | CRC-32C over the segment's number (8 bytes), the 36 bytes below and the body |
+//! | 8 | number |
+//! | 1 | kind: 1 telemetry, 2 event, 3 mark: everything below `number` is done with |
+//! | 1 | flags: 1 = the wall time is known |
+//! | 2 | zero |
+//! | 8 | the boot it was taken in |
+//! | 8 | milliseconds since that boot |
+//! | 8 | wall time, milliseconds since 1970 |
+//! | | body |
+//!
+//! The segment's number in the checksum keeps records of an earlier round of the ring from passing for new ones.
+
+use std::time::Duration;
+
+use crate::clock::{Moment, millis};
+
+/// Longest body, in bytes: a full set of metrics with the longest names is 7 KiB. Longer ones are dropped and counted.
+pub const BODY_BYTES_MAX: usize = 8 * 1024;
+
+/// Bytes of a record before its body.
+pub(super) const HEADER_BYTES: usize = 44;
+
+/// What a message is about, which decides its topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// An object of metrics.
+    Telemetry,
+    /// An event.
+    Event,
+}
+
+/// When a message was made, as far as its device knew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// Tells boots apart: a digest of the boot's id.
+    pub boot: u64,
+    /// Milliseconds since that boot.
+    pub since_boot_ms: u64,
+    /// UTC in milliseconds since 1970, when the clock was plausible.
+    pub wall_ms: Option<u64>,
+}
+
+impl Taken {
+    /// The stamp of something made now.
+    pub fn new(boot: u64, now: Moment) -> Taken {
+        Taken { boot, since_boot_ms: millis(now.since_boot), wall_ms: now.wall_ms }
+    }
+
+    /// UTC, if it is known now: from the stamp, or, within the same boot, from how long ago it was made.
+    pub fn wall_ms_at(&self, boot: u64, now: Moment) -> Option<u64> {
+        self.wall_ms.or_else(|| {
+            let ago = self.age_since_boot(boot, now)?;
+            now.wall_ms?.checked_sub(millis(ago))
+        })
+    }
+
+    /// How long ago it was made; `None` when nobody can know: another boot, and no wall time then or now.
+    pub fn age(&self, boot: u64, now: Moment) -> Option<Duration> {
+        self.age_since_boot(boot, now).or_else(|| {
+            let ago_ms = now.wall_ms?.saturating_sub(self.wall_ms?);
+            Some(Duration::from_millis(ago_ms))
+        })
+    }
+
+    fn age_since_boot(&self, boot: u64, now: Moment) -> Option<Duration> {
+        let made = Duration::from_millis(self.since_boot_ms);
+        (self.boot == boot).then(|| now.since_boot.saturating_sub(made))
+    }
+}
+
+/// One message that waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Counts up by one with each message, for the life of the queue's file.
+    pub number: u64,
+    /// Its kind.
+    pub kind: Kind,
+    /// When it was made.
+    pub taken: Taken,
+    /// A JSON object without its time.
+    pub body: Vec<u8>,
+}
+
+impl Record {
+    /// Its size in the ring file.
+    pub fn stored_bytes(&self) -> usize {
+        HEADER_BYTES + self.body.len()
+    }
+}
+
+/// What a place in a segment holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Stored {
+    Message(Record),
+    /// Everything below this number is done with.
+    DoneBelow(u64),
+}
+
+const WALL_KNOWN: u8 = 1;
+const KIND_TELEMETRY: u8 = 1;
+const KIND_EVENT: u8 = 2;
+const KIND_DONE: u8 = 3;
+
+pub(super) fn encode_message(record: &Record, segment: u64, out: &mut Vec<u8>) {
+    let kind = match record.kind {
+        Kind::Telemetry => KIND_TELEMETRY,
+        Kind::Event => KIND_EVENT,
+    };
+    encode(record.number, kind, record.taken, &record.body, segment, out);
+}
+
+pub(super) fn encode_done_below(number: u64, segment: u64, out: &mut Vec<u8>) {
+    let taken = Taken { boot: 0, since_boot_ms: 0, wall_ms: None };
+    encode(number, KIND_DONE, taken, &[], segment, out);
+}
+
+fn encode(number: u64, kind: u8, taken: Taken, body: &[u8], segment: u64, out: &mut Vec<u8>) {
+    let length = u32::try_from(body.len()).expect("bodies are at most BODY_BYTES_MAX");
+    let start = out.len();
+    out.extend_from_slice(&length.to_be_bytes());
+    out.extend_from_slice(&[0; 4]);
+    out.extend_from_slice(&number.to_be_bytes());
+    out.extend_from_slice(&[kind, u8::from(taken.wall_ms.is_some()) * WALL_KNOWN, 0, 0]);
+    out.extend_from_slice(&taken.boot.to_be_bytes());
+    out.extend_from_slice(&taken.since_boot_ms.to_be_bytes());
+    out.extend_from_slice(&taken.wall_ms.unwrap_or(0).to_be_bytes());
+    out.extend_from_slice(body);
+    let sum = checksum(segment, &out[start + 8..]);
+    out[start + 4..start + 8].copy_from_slice(&sum.to_be_bytes());
+}
+
+/// Reads what stands at the beginning of `bytes`, with its length; `None` when that is nothing whole and right.
+pub(super) fn decode(bytes: &[u8], segment: u64) -> Option<(Stored, usize)> {
+    let header = bytes.get(..HEADER_BYTES)?;
+    let length = usize::try_from(u32::from_be_bytes(header[..4].try_into().ok()?)).ok()?;
+    if length > BODY_BYTES_MAX {
+        return None;
+    }
+    let checked = bytes.get(8..HEADER_BYTES + length)?;
+    if checksum(segment, checked).to_be_bytes() != header[4..8] {
+        return None;
+    }
+    let long = |at: usize| header.get(at..at + 8)?.try_into().ok().map(u64::from_be_bytes);
+    let number = long(8)?;
+    let kind = match header[16] {
+        KIND_TELEMETRY => Kind::Telemetry,
+        KIND_EVENT => Kind::Event,
+        KIND_DONE => return Some((Stored::DoneBelow(number), HEADER_BYTES + length)),
+        _ => return None,
+    };
+    let known = header[17] & WALL_KNOWN != 0;
+    let wall_ms = long(36)?;
+    let taken = Taken { boot: long(20)?, since_boot_ms: long(28)?, wall_ms: known.then_some(wall_ms) };
+    let body = bytes[HEADER_BYTES..HEADER_BYTES + length].to_vec();
+    Some((Stored::Message(Record { number, kind, taken, body }), HEADER_BYTES + length))
+}
+
+fn checksum(segment: u64, bytes: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&segment.to_be_bytes()), bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> Record {
+        let taken = Taken { boot: 7, since_boot_ms: 1000, wall_ms: Some(1_800_000_000_000) };
+        Record { number: 5, kind: Kind::Event, taken, body: b"{\"a\":1}".to_vec() }
+    }
+
+    #[test]
+    fn what_is_written_is_read_in_its_segment_only() {
+        let mut bytes = Vec::new();
+        encode_message(&record(), 3, &mut bytes);
+        encode_done_below(5, 3, &mut bytes);
+        assert_eq!(bytes.len(), record().stored_bytes() + HEADER_BYTES);
+        let (first, length) = decode(&bytes, 3).unwrap();
+        assert_eq!((first, length), (Stored::Message(record()), record().stored_bytes()));
+        assert_eq!(decode(&bytes[length..], 3), Some((Stored::DoneBelow(5), HEADER_BYTES)));
+        assert_eq!(decode(&bytes, 4), None);
+    }
+
+    #[test]
+    fn every_changed_bit_and_every_cut_is_noticed() {
+        let mut bytes = Vec::new();
+        encode_message(&record(), 3, &mut bytes);
+        for at in 0..bytes.len() {
+            assert_eq!(decode(&bytes[..at], 3), None, "cut at {at}");
+            for bit in 0..8 {
+                let mut wrong = bytes.clone();
+                wrong[at] ^= 1 << bit;
+                assert_eq!(decode(&wrong, 3), None, "byte {at}, bit {bit}");
+            }
+        }
+    }
+
+    #[test]
+    fn zeroes_and_noise_are_nothing() {
+        assert_eq!(decode(&[0; 100], 0), None);
+        assert_eq!(decode(&[0xff; 100], 0), None);
+    }
+
+    #[test]
+    fn the_wall_time_is_repaired_within_a_boot() {
+        let now = Moment { since_boot: Duration::from_secs(61), wall_ms: Some(1_800_000_060_000) };
+        let unset = Taken { boot: 7, since_boot_ms: 1000, wall_ms: None };
+        assert_eq!(unset.wall_ms_at(7, now), Some(1_800_000_000_000));
+        assert_eq!(unset.wall_ms_at(8, now), None);
+        assert_eq!(unset.age(7, now), Some(Duration::from_secs(60)));
+        assert_eq!(unset.age(8, now), None);
+        let set = Taken { boot: 7, since_boot_ms: 1000, wall_ms: Some(1_800_000_050_000) };
+        assert_eq!(set.age(8, now), Some(Duration::from_secs(10)));
+    }
+}
