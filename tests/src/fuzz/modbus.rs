@@ -1,6 +1,7 @@
 //! What Modbus devices send, and what people write about them.
 
 use std::path::Path;
+use std::sync::LazyLock;
 
 use hub_chassis::config::{Problems, read_document};
 use southbound::modbus::file::RawDevice;
@@ -10,6 +11,9 @@ use southbound::modbus::profile::Profiles;
 
 /// What is expected comes first: transaction, unit, function, count.
 const EXPECTATION_BYTES: usize = 6;
+
+/// Read once: they are the same for every input.
+static SHIPPED: LazyLock<Profiles> = LazyLock::new(Profiles::shipped);
 
 /// The largest file that is read: `hub/src/devices/files.rs`.
 const FILE_BYTES_MAX: usize = 1 << 20;
@@ -82,7 +86,7 @@ pub(super) fn device_file(input: &[u8]) {
         return;
     }
     let path = Path::new("fuzz.toml");
-    let mut profiles = Profiles::shipped();
+    let mut profiles = SHIPPED.clone();
     let mut problems = Problems::default();
     profiles.read("own", path, text, &mut problems);
     drop(problems.sorted());
