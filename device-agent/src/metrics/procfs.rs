@@ -203,6 +203,34 @@ mod tests {
         assert_eq!(found[1].point, "/a\\");
     }
 
+    /// Whatever a strange kernel writes: no parser panics.
+    #[test]
+    fn texts_with_noise_in_them_are_survived() {
+        let texts = [
+            sample!("stat"),
+            sample!("meminfo"),
+            sample!("diskstats"),
+            sample!("net_dev"),
+            sample!("mounts"),
+        ];
+        let noise = ["", " ", "-", ":", "\\", "\\7", "99999999999999999999", "\n", "é", "kB", "\0"];
+        for text in texts {
+            for at in (0..text.len()).step_by(7) {
+                for noise in noise {
+                    let wrong = format!("{}{noise}{}", &text[..at], &text[(at + 3).min(text.len())..]);
+                    cpu_times(&wrong);
+                    load_1m(&wrong);
+                    memory(&wrong);
+                    uptime_s(&wrong);
+                    rss_bytes(&wrong);
+                    assert!(disk_writes(&wrong).len() <= wrong.len());
+                    assert!(interfaces(&wrong).len() <= wrong.len());
+                    assert!(mounts(&wrong).len() <= wrong.len());
+                }
+            }
+        }
+    }
+
     #[test]
     fn what_is_not_as_expected_is_no_fact() {
         for text in ["", "\n\n", "cpu", "cpu  a b c d", "cpu  1 2", "MemTotal: x kB", ":", "a:", "\u{0}"] {

@@ -175,9 +175,8 @@ impl<M: Medium> Queue<M> {
         if self.fresh.is_empty() || now.since_boot < self.spill_not_before {
             return;
         }
-        match ring.append(self.fresh.make_contiguous()) {
-            Ok(dropped) => {
-                self.dropped += dropped;
+        match ring.append(self.fresh.make_contiguous(), &mut self.dropped) {
+            Ok(()) => {
                 self.fresh.clear();
                 self.fresh_bytes = 0;
             }

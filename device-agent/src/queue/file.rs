@@ -65,3 +65,25 @@ impl Medium for QueueFile {
         self.file.sync_data()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::Ring;
+
+    #[test]
+    fn the_file_has_its_room_from_the_start_and_one_owner() {
+        let folder = std::env::temp_dir().join(format!("relais-agent-queue-{}", std::process::id()));
+        std::fs::remove_dir_all(&folder).ok();
+        let file = QueueFile::open(&folder, 256 * 1024).unwrap();
+        let taken = QueueFile::open(&folder, 256 * 1024).unwrap_err();
+        assert_eq!(taken.kind(), io::ErrorKind::WouldBlock);
+        assert!(Ring::open(file).unwrap().is_empty());
+        let mut kept = QueueFile::open(&folder, 512 * 1024).unwrap();
+        assert_eq!(kept.size(), 256 * 1024);
+        kept.make(512 * 1024).unwrap();
+        drop(kept);
+        assert_eq!(QueueFile::open(&folder, 256 * 1024).unwrap().size(), 512 * 1024);
+        std::fs::remove_dir_all(&folder).ok();
+    }
+}

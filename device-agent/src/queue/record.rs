@@ -5,7 +5,7 @@
 //! | bytes | field |
 //! |---|---|
 //! | 4 | length of the body |
-//! | 4 | CRC-32C over the segment's number (8 bytes), the 36 bytes below and the body |
+//! | 4 | CRC-32C over the 36 bytes below and the body, going on from that of the record before |
 //! | 8 | number |
 //! | 1 | kind: 1 telemetry, 2 event, 3 mark: everything below `number` is done with |
 //! | 1 | flags: 1 = the wall time is known |
@@ -15,7 +15,8 @@
 //! | 8 | wall time, milliseconds since 1970 |
 //! | | body |
 //!
-//! The segment's number in the checksum keeps records of an earlier round of the ring from passing for new ones.
+//! The first record of a segment goes on from the CRC-32C of the segment's number (8 bytes). So a record holds only behind
+//! the very record it was written behind: what an earlier round of the ring left, or a torn write, cannot pass for new.
 
 use std::time::Duration;
 
@@ -108,20 +109,26 @@ const KIND_TELEMETRY: u8 = 1;
 const KIND_EVENT: u8 = 2;
 const KIND_DONE: u8 = 3;
 
-pub(super) fn encode_message(record: &Record, segment: u64, out: &mut Vec<u8>) {
+/// What the first record of a segment goes on from.
+pub(super) fn chain_of(segment: u64) -> u32 {
+    crc32c::crc32c(&segment.to_be_bytes())
+}
+
+/// Appends a record's bytes; gives what the next one goes on from.
+pub(super) fn encode_message(record: &Record, chain: u32, out: &mut Vec<u8>) -> u32 {
     let kind = match record.kind {
         Kind::Telemetry => KIND_TELEMETRY,
         Kind::Event => KIND_EVENT,
     };
-    encode(record.number, kind, record.taken, &record.body, segment, out);
+    encode(record.number, kind, record.taken, &record.body, chain, out)
 }
 
-pub(super) fn encode_done_below(number: u64, segment: u64, out: &mut Vec<u8>) {
+pub(super) fn encode_done_below(number: u64, chain: u32, out: &mut Vec<u8>) -> u32 {
     let taken = Taken { boot: 0, since_boot_ms: 0, wall_ms: None };
-    encode(number, KIND_DONE, taken, &[], segment, out);
+    encode(number, KIND_DONE, taken, &[], chain, out)
 }
 
-fn encode(number: u64, kind: u8, taken: Taken, body: &[u8], segment: u64, out: &mut Vec<u8>) {
+fn encode(number: u64, kind: u8, taken: Taken, body: &[u8], chain: u32, out: &mut Vec<u8>) -> u32 {
     let length = u32::try_from(body.len()).expect("bodies are at most BODY_BYTES_MAX");
     let start = out.len();
     out.extend_from_slice(&length.to_be_bytes());
@@ -132,38 +139,47 @@ fn encode(number: u64, kind: u8, taken: Taken, body: &[u8], segment: u64, out: &
     out.extend_from_slice(&taken.since_boot_ms.to_be_bytes());
     out.extend_from_slice(&taken.wall_ms.unwrap_or(0).to_be_bytes());
     out.extend_from_slice(body);
-    let sum = checksum(segment, &out[start + 8..]);
+    let sum = crc32c::crc32c_append(chain, &out[start + 8..]);
     out[start + 4..start + 8].copy_from_slice(&sum.to_be_bytes());
+    sum
 }
 
-/// Reads what stands at the beginning of `bytes`, with its length; `None` when that is nothing whole and right.
-pub(super) fn decode(bytes: &[u8], segment: u64) -> Option<(Stored, usize)> {
+/// What stands at the beginning of `bytes`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) stored: Stored,
+    pub(super) length: usize,
+    /// What the next record goes on from.
+    pub(super) chain: u32,
+}
+
+/// Reads what stands at the beginning of `bytes`; `None` when that is nothing whole and right.
+pub(super) fn decode(bytes: &[u8], chain: u32) -> Option<Found> {
     let header = bytes.get(..HEADER_BYTES)?;
     let length = usize::try_from(u32::from_be_bytes(header[..4].try_into().ok()?)).ok()?;
     if length > BODY_BYTES_MAX {
         return None;
     }
     let checked = bytes.get(8..HEADER_BYTES + length)?;
-    if checksum(segment, checked).to_be_bytes() != header[4..8] {
+    let chain = crc32c::crc32c_append(chain, checked);
+    if chain.to_be_bytes() != header[4..8] {
         return None;
     }
+    let bytes_of_body = &bytes[HEADER_BYTES..HEADER_BYTES + length];
+    let length = HEADER_BYTES + length;
     let long = |at: usize| header.get(at..at + 8)?.try_into().ok().map(u64::from_be_bytes);
     let number = long(8)?;
     let kind = match header[16] {
         KIND_TELEMETRY => Kind::Telemetry,
         KIND_EVENT => Kind::Event,
-        KIND_DONE => return Some((Stored::DoneBelow(number), HEADER_BYTES + length)),
+        KIND_DONE => return Some(Found { stored: Stored::DoneBelow(number), length, chain }),
         _ => return None,
     };
     let known = header[17] & WALL_KNOWN != 0;
     let wall_ms = long(36)?;
     let taken = Taken { boot: long(20)?, since_boot_ms: long(28)?, wall_ms: known.then_some(wall_ms) };
-    let body = bytes[HEADER_BYTES..HEADER_BYTES + length].to_vec();
-    Some((Stored::Message(Record { number, kind, taken, body }), HEADER_BYTES + length))
-}
-
-fn checksum(segment: u64, bytes: &[u8]) -> u32 {
-    crc32c::crc32c_append(crc32c::crc32c(&segment.to_be_bytes()), bytes)
+    let record = Record { number, kind, taken, body: bytes_of_body.to_vec() };
+    Some(Found { stored: Stored::Message(record), length, chain })
 }
 
 #[cfg(test)]
@@ -176,15 +192,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_in_its_segment_only() {
+    fn what_is_written_is_read_in_its_place_only() {
         let mut bytes = Vec::new();
-        encode_message(&record(), 3, &mut bytes);
-        encode_done_below(5, 3, &mut bytes);
+        let chain = encode_message(&record(), 3, &mut bytes);
+        let end = encode_done_below(5, chain, &mut bytes);
         assert_eq!(bytes.len(), record().stored_bytes() + HEADER_BYTES);
-        let (first, length) = decode(&bytes, 3).unwrap();
-        assert_eq!((first, length), (Stored::Message(record()), record().stored_bytes()));
-        assert_eq!(decode(&bytes[length..], 3), Some((Stored::DoneBelow(5), HEADER_BYTES)));
+        let length = record().stored_bytes();
+        assert_eq!(decode(&bytes, 3), Some(Found { stored: Stored::Message(record()), length, chain }));
+        let mark = Found { stored: Stored::DoneBelow(5), length: HEADER_BYTES, chain: end };
+        assert_eq!(decode(&bytes[length..], chain), Some(mark));
         assert_eq!(decode(&bytes, 4), None);
+        assert_eq!(decode(&bytes[length..], 3), None);
+        assert_ne!(chain_of(1), chain_of(2));
     }
 
     #[test]

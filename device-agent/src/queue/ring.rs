@@ -11,7 +11,7 @@ use std::io;
 
 use thiserror::Error;
 
-use super::record::{HEADER_BYTES, Stored, decode, encode_done_below, encode_message};
+use super::record::{HEADER_BYTES, Stored, chain_of, decode, encode_done_below, encode_message};
 use super::{BODY_BYTES_MAX, Record, Taken};
 
 /// Segments of a ring. When it is full, one sixteenth of it is dropped at a time; fewer would drop more, more would leave
@@ -65,6 +65,18 @@ pub(super) struct Entry {
     segment: u64,
     offset: u32,
     length: u32,
+    /// What its checksum goes on from.
+    chain: u32,
+}
+
+/// Where the next record goes.
+#[derive(Clone, Copy, Debug)]
+struct Position {
+    segment: u64,
+    /// Bytes used of the segment.
+    end: u64,
+    /// What the next record's checksum goes on from.
+    chain: u32,
 }
 
 /// The ring, with where every waiting message lies.
@@ -72,8 +84,8 @@ pub(super) struct Entry {
 pub struct Ring<M> {
     medium: M,
     segment_bytes: u64,
-    /// The segment that is written, and how much of it is used. `None` before the first.
-    position: Option<(u64, u64)>,
+    /// `None` before the first segment.
+    position: Option<Position>,
     entries: VecDeque<Entry>,
     bytes: u64,
     next_number: u64,
@@ -93,8 +105,8 @@ impl<M: Medium> Ring<M> {
         let mut done_below = 0;
         for segment in ring.segments()? {
             ring.read_segment(segment, &mut buffer)?;
-            let end = ring.take_in(segment, &buffer, &mut done_below);
-            ring.position = Some((segment, end));
+            let position = ring.take_in(segment, &buffer, &mut done_below);
+            ring.position = Some(position);
         }
         ring.next_number = ring.next_number.max(done_below);
         ring.forget_below(done_below);
@@ -123,90 +135,93 @@ impl<M: Medium> Ring<M> {
     }
 
     /// Indexes one segment's records; gives where they end.
-    fn take_in(&mut self, segment: u64, bytes: &[u8], done_below: &mut u64) -> u64 {
+    fn take_in(&mut self, segment: u64, bytes: &[u8], done_below: &mut u64) -> Position {
         let mut at = SEGMENT_HEADER_BYTES;
-        while let Some((stored, length)) = bytes.get(at..).and_then(|rest| decode(rest, segment)) {
-            match stored {
+        let mut chain = chain_of(segment);
+        while let Some(found) = bytes.get(at..).and_then(|rest| decode(rest, chain)) {
+            match found.stored {
                 // A number that was there already is a second try after a failed sync.
                 Stored::Message(record) if record.number >= self.next_number => {
-                    self.note(&record, segment, at as u64, length);
+                    self.note(&record, Position { segment, end: at as u64, chain });
                 }
                 Stored::Message(_) => {}
                 Stored::DoneBelow(number) => *done_below = number.max(*done_below),
             }
-            at += length;
+            at += found.length;
+            chain = found.chain;
         }
-        u64::try_from(at).unwrap_or(u64::MAX)
+        Position { segment, end: at as u64, chain }
     }
 
-    fn note(&mut self, record: &Record, segment: u64, offset: u64, length: usize) {
+    fn note(&mut self, record: &Record, at: Position) {
         self.entries.push_back(Entry {
             number: record.number,
             taken: record.taken,
-            segment,
-            offset: u32::try_from(offset).expect("a segment is at most 1 MiB"),
-            length: u32::try_from(length).expect("a record is below 1 MiB"),
+            segment: at.segment,
+            offset: u32::try_from(at.end).expect("a segment is at most 1 MiB"),
+            length: u32::try_from(record.stored_bytes()).expect("a record is below 1 MiB"),
+            chain: at.chain,
         });
         self.bytes += record.stored_bytes() as u64;
         self.next_number = record.number + 1;
     }
 
-    /// Writes messages behind all others and makes them durable; gives how many of the oldest were dropped for room.
+    /// Writes messages behind all others and makes them durable. Adds to `dropped` how many of the oldest had to go for
+    /// them, after an error too.
     ///
     /// After an error none of them counts as written, and the next try begins in another segment: what a failed sync left
     /// may look written and not be.
-    pub fn append(&mut self, records: &[Record]) -> io::Result<u64> {
-        let mut dropped = 0;
-        let written = self.write_all(records, &mut dropped).and_then(|notes| {
+    pub fn append(&mut self, records: &[Record], dropped: &mut u64) -> io::Result<()> {
+        let written = self.write_all(records, dropped).and_then(|notes| {
             self.medium.sync()?;
             Ok(notes)
         });
         match written {
             Ok(notes) => {
-                for (record, (segment, offset)) in records.iter().zip(notes) {
-                    self.note(record, segment, offset, record.stored_bytes());
+                for (record, at) in records.iter().zip(notes) {
+                    self.note(record, at);
                 }
-                Ok(dropped)
+                Ok(())
             }
             Err(error) => {
-                self.position = self.position.map(|(segment, _)| (segment, self.segment_bytes));
+                self.position = self.position.map(|at| Position { end: self.segment_bytes, ..at });
                 Err(error)
             }
         }
     }
 
     /// One write for each segment touched.
-    fn write_all(&mut self, records: &[Record], dropped: &mut u64) -> io::Result<Vec<(u64, u64)>> {
+    fn write_all(&mut self, records: &[Record], dropped: &mut u64) -> io::Result<Vec<Position>> {
         let mut notes = Vec::with_capacity(records.len());
         let mut pending = Vec::new();
-        let (mut segment, mut end) = match self.position {
+        let mut at = match self.position {
             Some(position) => position,
             None => self.begin_segment(0, &mut pending, dropped),
         };
         for record in records {
             assert!(record.body.len() <= BODY_BYTES_MAX, "the queue takes no longer message");
             let needed = record.stored_bytes() as u64;
-            if end + pending.len() as u64 + needed > self.segment_bytes {
-                self.flush(segment, &mut end, &mut pending)?;
-                (segment, end) = self.begin_segment(segment + 1, &mut pending, dropped);
+            if at.end + pending.len() as u64 + needed > self.segment_bytes {
+                self.flush(&mut at, &mut pending)?;
+                at = self.begin_segment(at.segment + 1, &mut pending, dropped);
             }
-            notes.push((segment, end + pending.len() as u64));
-            encode_message(record, segment, &mut pending);
+            notes.push(Position { end: at.end + pending.len() as u64, ..at });
+            at.chain = encode_message(record, at.chain, &mut pending);
         }
-        self.flush(segment, &mut end, &mut pending)?;
+        self.flush(&mut at, &mut pending)?;
         Ok(notes)
     }
 
-    fn flush(&mut self, segment: u64, end: &mut u64, pending: &mut Vec<u8>) -> io::Result<()> {
-        self.medium.write_at(self.place(segment) + *end, pending)?;
-        *end += pending.len() as u64;
-        self.position = Some((segment, *end));
+    fn flush(&mut self, at: &mut Position, pending: &mut Vec<u8>) -> io::Result<()> {
+        self.medium.write_at(self.place(at.segment) + at.end, pending)?;
+        at.end += pending.len() as u64;
+        self.position = Some(*at);
         pending.clear();
         Ok(())
     }
 
     /// Makes room where the segment goes, and puts its header first in what is to be written.
-    fn begin_segment(&mut self, segment: u64, pending: &mut Vec<u8>, dropped: &mut u64) -> (u64, u64) {
+    fn begin_segment(&mut self, segment: u64, pending: &mut Vec<u8>, dropped: &mut u64) -> Position {
         while let Some(oldest) = self.entries.front()
             && oldest.segment + SEGMENTS <= segment
         {
@@ -214,22 +229,23 @@ impl<M: Medium> Ring<M> {
             *dropped += 1;
         }
         pending.extend_from_slice(&encode_segment_header(segment));
-        self.position = Some((segment, 0));
-        (segment, 0)
+        let begin = Position { segment, end: 0, chain: chain_of(segment) };
+        self.position = Some(begin);
+        begin
     }
 
     /// Writes down, without a sync, that everything below `number` is done with. Left out when it would cost messages.
     pub fn mark_done_below(&mut self, number: u64) -> io::Result<()> {
-        let Some((segment, end)) = self.position else { return Ok(()) };
-        let (mut segment, mut end, mut pending) = (segment, end, Vec::new());
-        if end + HEADER_BYTES as u64 > self.segment_bytes {
-            if self.entries.front().is_some_and(|oldest| oldest.segment + SEGMENTS <= segment + 1) {
+        let Some(mut at) = self.position else { return Ok(()) };
+        let mut pending = Vec::new();
+        if at.end + HEADER_BYTES as u64 > self.segment_bytes {
+            if self.entries.front().is_some_and(|oldest| oldest.segment + SEGMENTS <= at.segment + 1) {
                 return Ok(());
             }
-            (segment, end) = self.begin_segment(segment + 1, &mut pending, &mut 0);
+            at = self.begin_segment(at.segment + 1, &mut pending, &mut 0);
         }
-        encode_done_below(number, segment, &mut pending);
-        self.flush(segment, &mut end, &mut pending)
+        at.chain = encode_done_below(number, at.chain, &mut pending);
+        self.flush(&mut at, &mut pending)
     }
 
     /// Makes marks durable.
@@ -242,9 +258,9 @@ impl<M: Medium> Ring<M> {
         let mut bytes = vec![0; usize::try_from(entry.length).ok()?];
         let offset = self.place(entry.segment) + u64::from(entry.offset);
         self.medium.read_at(offset, &mut bytes).ok()?;
-        match decode(&bytes, entry.segment)? {
-            (Stored::Message(record), _) if record.number == entry.number => Some(record),
-            (Stored::Message(_) | Stored::DoneBelow(_), _) => None,
+        match decode(&bytes, entry.chain)?.stored {
+            Stored::Message(record) if record.number == entry.number => Some(record),
+            Stored::Message(_) | Stored::DoneBelow(_) => None,
         }
     }
 

@@ -16,7 +16,10 @@ fn numbers(ring: &Ring<SimMedium>) -> Vec<u64> {
 
 fn filled(count: u64, bytes: usize) -> (Ring<SimMedium>, u64) {
     let mut ring = Ring::open(SimMedium::new(SIZE)).unwrap();
-    let dropped = (1..=count).map(|n| ring.append(&[record(n, bytes)]).unwrap()).sum();
+    let mut dropped = 0;
+    for n in 1..=count {
+        ring.append(&[record(n, bytes)], &mut dropped).unwrap();
+    }
     (ring, dropped)
 }
 
@@ -74,7 +77,7 @@ fn a_power_cut_at_any_byte_leaves_a_beginning_of_what_was_written() {
             assert!(found.len() >= 14, "what was synced is there");
             assert_eq!(found, (1..=found.len() as u64).collect::<Vec<_>>());
             let next = cut.next_number();
-            cut.append(&[record(next, 500)]).unwrap();
+            cut.append(&[record(next, 500)], &mut 0).unwrap();
             let again = Ring::open(cut.medium.after_power_cut(0, 0)).unwrap();
             assert_eq!(again.len(), found.len() + 1);
         }
@@ -86,10 +89,10 @@ fn after_a_failed_sync_messages_are_written_anew_elsewhere() {
     let (mut ring, _) = filled(3, 100);
     ring.medium.fail_syncs = true;
     let batch = [record(4, 100), record(5, 100)];
-    ring.append(&batch).unwrap_err();
+    ring.append(&batch, &mut 0).unwrap_err();
     assert_eq!(ring.len(), 3);
     ring.medium.fail_syncs = false;
-    ring.append(&batch).unwrap();
+    ring.append(&batch, &mut 0).unwrap();
     for medium in [ring.medium.after_kill(), ring.medium.after_power_cut(0, 0)] {
         assert_eq!(numbers(&Ring::open(medium).unwrap()), [1, 2, 3, 4, 5]);
     }
@@ -99,9 +102,9 @@ fn after_a_failed_sync_messages_are_written_anew_elsewhere() {
 fn a_failed_write_leaves_what_was_there() {
     let (mut ring, _) = filled(3, 100);
     ring.medium.fail_writes = true;
-    ring.append(&[record(4, 100)]).unwrap_err();
+    ring.append(&[record(4, 100)], &mut 0).unwrap_err();
     ring.medium.fail_writes = false;
-    ring.append(&[record(4, 100)]).unwrap();
+    ring.append(&[record(4, 100)], &mut 0).unwrap();
     assert_eq!(numbers(&Ring::open(ring.medium.after_kill()).unwrap()), [1, 2, 3, 4]);
 }
 
@@ -131,4 +134,33 @@ fn files_that_are_no_rings_are_refused_or_empty() {
     header[16..20].copy_from_slice(&sum.to_be_bytes());
     newer.write_at(0, &header).unwrap();
     assert!(matches!(Ring::open(newer), Err(OpenError::Newer { found: 2 })));
+}
+
+#[test]
+fn noise_anywhere_is_survived() {
+    let (ring, _) = filled(300, 700);
+    let mut random = 1u64;
+    let mut below = |n: usize| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(random >> 33).unwrap() % n
+    };
+    for _ in 0..200 {
+        let mut medium = ring.medium.after_kill();
+        for _ in 0..1 + below(40) {
+            medium.flip(below(SIZE));
+        }
+        let mut ring = Ring::open(medium).unwrap();
+        let found = numbers(&ring);
+        assert!(found.windows(2).all(|pair| pair[0] < pair[1]));
+        for number in found {
+            let entry = ring.first_from(number).unwrap();
+            assert_eq!(ring.read(&entry), Some(record(number, 700)));
+        }
+        let next = ring.next_number();
+        // As long as what may lie behind damage, and yet another one: nothing behind it may come back.
+        let taken = Taken { boot: 2, since_boot_ms: 0, wall_ms: None };
+        ring.append(&[Record { taken, ..record(next, 700) }], &mut 0).unwrap();
+        let again = Ring::open(ring.medium.after_power_cut(0, 0)).unwrap();
+        assert_eq!(numbers(&again).last(), Some(&next));
+    }
 }

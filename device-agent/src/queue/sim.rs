@@ -57,6 +57,7 @@ impl SimMedium {
 
     pub(crate) fn flip(&mut self, at: usize) {
         self.written[at] ^= 0x40;
+        self.durable[at] ^= 0x40;
     }
 }
 
