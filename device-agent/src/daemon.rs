@@ -315,7 +315,10 @@ impl Daemon {
                 Err(error) => self.agent.handle_dial_failed(error.to_string(), now),
             },
             Event::Bytes(bytes) => self.agent.handle_bytes(&bytes, now),
-            Event::Closed(why) => self.agent.handle_closed(why, now),
+            Event::Closed(why) => {
+                self.link = None;
+                self.agent.handle_closed(why, now);
+            }
             Event::Writable => self.write(now),
             Event::Timeout => {
                 self.pet_watchdog(now.since_boot);

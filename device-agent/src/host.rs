@@ -169,4 +169,40 @@ mod tests {
         let facts = Host::new("/nonexistent").read();
         assert!(facts.stat.is_none() && facts.disks.is_empty() && facts.filesystems.is_empty());
     }
+
+    #[test]
+    fn a_board_with_an_emmc_and_sensors_is_read_where_the_kernel_puts_things() {
+        let root = std::env::temp_dir().join(format!("relais-agent-host-{}", std::process::id()));
+        fs::remove_dir_all(&root).ok();
+        let files = [
+            ("sys/block/mmcblk0/device/life_time", "0x02 0x01\n"),
+            ("sys/block/mmcblk0/device/pre_eol_info", "0x01\n"),
+            ("sys/block/mmcblk0boot0/device/life_time", "0x02 0x01\n"),
+            ("sys/block/loop0/size", "0\n"),
+            ("sys/block/sda/device/vendor", "x\n"),
+            ("sys/class/thermal/thermal_zone10/type", "gpu-thermal\n"),
+            ("sys/class/thermal/thermal_zone10/temp", "51000\n"),
+            ("sys/class/thermal/thermal_zone2/type", "cpu-thermal\n"),
+            ("sys/class/thermal/thermal_zone2/temp", "48312\n"),
+            ("sys/class/thermal/cooling_device0/type", "fan\n"),
+            ("sys/class/net/eth0/device/vendor", "x\n"),
+            ("sys/class/net/lo/mtu", "65536\n"),
+            ("proc/self/mounts", "/dev/mmcblk0p2 / ext4 rw 0 0\n/dev/sda1 /gone ext4 rw 0 0\n"),
+        ];
+        for (path, text) in files {
+            let path = root.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let facts = Host::new(&root).read();
+        let disks: Vec<&str> = facts.disks.iter().map(|disk| disk.name.as_str()).collect();
+        assert_eq!(disks, ["mmcblk0", "sda"]);
+        assert_eq!(facts.disks[0].life_time.as_deref(), Some("0x02 0x01\n"));
+        assert_eq!(facts.disks[1].life_time, None);
+        let zones: Vec<&str> = facts.zones.iter().map(|zone| zone.kind.as_str()).collect();
+        assert_eq!(zones, ["cpu-thermal", "gpu-thermal"]);
+        assert_eq!(facts.physical, ["eth0"]);
+        assert_eq!(facts.filesystems.len(), 1, "one is gone");
+        fs::remove_dir_all(&root).ok();
+    }
 }
