@@ -27,4 +27,4 @@ pub use outbox::{HeldClass, Outbox, OutboxError};
 pub use status::{CounterRow, Failed, LinkCounters, LinkState, LinkStatus, Origin, Overtaken};
 pub use tasks::{BoxedTask, Clocks, Spawn};
 
-pub use northbound_sync::{Content, Item, LaneProgress, Recheck};
+pub use northbound_sync::{Content, HubRun, Item, LaneProgress, Recheck};

@@ -284,6 +284,8 @@ impl Run {
             boot: self.ctx.config.boot,
             program: self.ctx.config.program.clone(),
             versions: Versions::OURS,
+            // Said once a connection stands.
+            runs: Vec::new(),
         };
         Some(HubSync::new(config, term))
     }

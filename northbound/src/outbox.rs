@@ -1,7 +1,7 @@
 //! What the link needs of the hub's log.
 
 use hub_model::{Class, LogEpoch, RangeSet, SeqRange};
-use northbound_sync::{Item, Recheck};
+use northbound_sync::{HubRun, Item, Recheck};
 use thiserror::Error;
 use tokio::sync::watch;
 
@@ -40,6 +40,10 @@ pub trait Outbox: Send + Sync + 'static {
 
     /// Sets what central has of these classes; durable when it returns.
     fn replace_confirmed(&self, confirmed: &[(Class, RangeSet)]) -> Result<(), OutboxError>;
+
+    /// Notes durably that this run speaks to central, and gives all runs that have, oldest first; the last one is this.
+    /// Of the epoch of [`Outbox::epoch`].
+    fn begin_run(&self) -> Result<Vec<HubRun>, OutboxError>;
 
     /// Looks again at a block that central refused.
     fn recheck(&self, class: Class, range: SeqRange) -> Result<Recheck, OutboxError>;

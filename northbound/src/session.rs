@@ -24,8 +24,9 @@ use tokio::time::{sleep, timeout};
 use crate::config::ms;
 use crate::context::{Command, Context};
 use crate::dial::{Dialler, FailBack, Trouble};
+use crate::outbox::OutboxError;
 use crate::status::LinkState;
-use crate::tasks::stopped;
+use crate::tasks::{blocking, stopped};
 use confirms::Confirms;
 use lines::Lines;
 use log::{LogDesk, LogWord};
@@ -219,6 +220,10 @@ impl<'a> Session<'a> {
             renewing: false,
             renew_at_ms: 0,
         };
+        let outbox = ctx.outbox.clone();
+        let runs = blocking(move || outbox.begin_run()).await;
+        let runs = runs.unwrap_or_else(|| Err(OutboxError("it is stopping".to_owned())));
+        session.core.handle_runs(runs.map_err(|error| Trouble::Local(error.to_string()))?);
         let held = session.log.held().await.map_err(|error| Trouble::Local(error.to_string()))?;
         session.hold(held);
         if session.setting.other_central {

@@ -314,6 +314,7 @@ fn files_below(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+/// Copies a folder with everything that says who may read it.
+pub(crate) fn copy(from: &Path, to: &Path) {
     drop(Output::of(Command::new("cp").arg("-a").arg(from).arg(to)).success());
 }

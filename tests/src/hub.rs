@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::central::copy;
 use crate::place::profile_dir;
 use crate::process::clean_command;
 use crate::{
@@ -169,6 +170,18 @@ impl Hub {
     /// The file its configuration names for a claim token.
     pub fn claim_token_file(&self) -> PathBuf {
         self.place.file("claim-token")
+    }
+
+    /// Copies its data, stopped, as an operator would. The name of the copy is for [`restore_storage`](Self::restore_storage).
+    pub fn copy_storage(&self, name: &str) {
+        copy(&self.data_dir(), &self.data_dir().with_file_name(name));
+    }
+
+    /// Puts a copy in the place of its data.
+    pub fn restore_storage(&self, name: &str) {
+        assert!(self.process.is_none(), "the hub runs");
+        fs::remove_dir_all(self.data_dir()).expect("the data can be removed");
+        copy(&self.data_dir().with_file_name(name), &self.data_dir());
     }
 
     /// Runs a command of `relais-hub` against it.

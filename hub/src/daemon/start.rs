@@ -10,13 +10,12 @@ use hub_chassis::metrics::{MetricKind, MetricRow, float};
 use hub_chassis::supervisor::{Ended, Rule, Supervisor};
 use hub_model::{ClockQuality, HubId, Ulid, UtcMs};
 use hub_store::{LogConfig, LogHandle, OpenContext, OpenError, Reader, Recovery, SampleClass, SampleQuery};
-use northbound::Link;
 use southbound::ingest::IngestSender;
 use southbound::mqtt::{Broker, BrokerHandle, ListenerConfig, MqttConfig, MqttLimits, Surroundings};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::{clock_task, files};
 use crate::clock::{Clock, EARLIEST_PLAUSIBLE};
@@ -139,6 +138,7 @@ async fn wire(
     recovery: &Recovery,
     supervisor: Supervisor,
 ) -> Result<Parts, StartError> {
+    let run = this_run(&log).await?;
     let registry = SharedRegistry::new(Registry::new(log.catalog(), Limits::default()));
     recall(&registry, log.reader()).await;
     let mut watcher = clock_task::watcher(&clock, &registry);
@@ -168,7 +168,8 @@ async fn wire(
     let listeners = listeners(&broker, web_address, &config.socket.path);
     let broker: SharedBroker = Arc::new(Mutex::new(Some(broker)));
     let facts = facts(&config, recovery, listeners);
-    let link = link(&config, recovery, &log, clock, &registry, &supervisor)?;
+    let who = who(recovery, clock, &registry, run)?;
+    let link = north::link(&config.north, &config.storage.dir, who, &log, clock, &supervisor);
     let sides = Sides { link: link.clone(), devices: devices.clone() };
     let mut api = Api::new(facts, clock, log.clone(), registry.clone(), supervisor.clone(), sides);
     let polled = devices.modbus().clone();
@@ -207,24 +208,42 @@ async fn devices(config: &DevicesConfig, ingest: IngestSender, clock: Clock) -> 
     Ok(Devices::new(config.clone(), found, ingest, Arc::new(clock), u64::from_le_bytes(seed)))
 }
 
-/// The way to central. It runs only where one is configured.
-fn link(
-    config: &Config,
+/// This run of the hub, as central tells it from those of a copy of the folder. Before anything is appended: what it
+/// begins with is what the runs before it gave out.
+async fn this_run(log: &LogHandle) -> Result<hub_store::Run, StartError> {
+    let mut token = [0; 8];
+    getrandom::fill(&mut token).map_err(StartError::Entropy)?;
+    let reader = log.reader();
+    let reading = tokio::task::spawn_blocking(move || reader.ledger());
+    let ledger = reading.await.map_err(|error| StartError::Runtime(io::Error::other(error)))?;
+    let mut starts = [0; 7];
+    match ledger {
+        Ok(ledger) => ledger.classes.iter().for_each(|class| starts[class.class.index()] = class.next),
+        // The site goes on. With these numbers, central is believed to have only what this run brings itself.
+        Err(error) => {
+            error!(%error, "the telemetry log does not say what it holds: the link may rest until a restart")
+        }
+    }
+    // 0 would mean that no run is known.
+    Ok(hub_store::Run { token: u64::from_le_bytes(token).max(1), starts })
+}
+
+/// Who this hub is, for the link.
+fn who(
     recovery: &Recovery,
-    log: &LogHandle,
     clock: Clock,
     registry: &SharedRegistry,
-    supervisor: &Supervisor,
-) -> Result<Link, StartError> {
+    run: hub_store::Run,
+) -> Result<Who, StartError> {
     let mut seed = [0; 8];
     getrandom::fill(&mut seed).map_err(StartError::Entropy)?;
-    let who = Who {
+    Ok(Who {
         hub: recovery.hub,
         boot: clock.now().boot,
         last_known_good: last_known_good(registry),
         seed: u64::from_le_bytes(seed),
-    };
-    Ok(north::link(&config.north, &config.storage.dir, who, log, clock, supervisor))
+        run,
+    })
 }
 
 fn link_metric(row: &northbound::CounterRow) -> MetricRow {

@@ -35,6 +35,8 @@ pub struct Who {
     pub last_known_good: UtcMs,
     /// For jitter.
     pub seed: u64,
+    /// This run of the hub on its log.
+    pub run: hub_store::Run,
 }
 
 /// The link, not yet running.
@@ -61,7 +63,7 @@ pub fn link(
         utc: TimeSource::new(move || clock.utc()).never_before(who.last_known_good),
     };
     let parts = LinkParts {
-        outbox: Arc::new(outbox::LogOutbox::new(log)),
+        outbox: Arc::new(outbox::LogOutbox::new(log, who.run)),
         spawn: Arc::new(DriverTasks(supervisor.clone())),
         clocks,
         stop: supervisor.stop_signal(),

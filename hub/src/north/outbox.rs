@@ -2,7 +2,7 @@
 
 use hub_model::{Class, Gap, LogEpoch, RangeSet, SeqRange};
 use hub_store::{LogHandle, OutboxItem};
-use northbound::{Content, HeldClass, Item, Outbox, OutboxError, Recheck};
+use northbound::{Content, HeldClass, HubRun, Item, Outbox, OutboxError, Recheck};
 use northbound_wire::ZeroGap;
 use northbound_wire::limits::ZERO_GAPS_MAX;
 use tokio::sync::watch;
@@ -12,11 +12,12 @@ use tokio::sync::watch;
 pub(super) struct LogOutbox {
     epoch: LogEpoch,
     outbox: hub_store::Outbox,
+    run: hub_store::Run,
 }
 
 impl LogOutbox {
-    pub(super) fn new(log: &LogHandle) -> LogOutbox {
-        LogOutbox { epoch: log.epoch(), outbox: log.outbox() }
+    pub(super) fn new(log: &LogHandle, run: hub_store::Run) -> LogOutbox {
+        LogOutbox { epoch: log.epoch(), outbox: log.outbox(), run }
     }
 }
 
@@ -46,6 +47,12 @@ impl Outbox for LogOutbox {
 
     fn replace_confirmed(&self, confirmed: &[(Class, RangeSet)]) -> Result<(), OutboxError> {
         self.outbox.replace_confirmed(confirmed).map_err(failed)
+    }
+
+    fn begin_run(&self) -> Result<Vec<HubRun>, OutboxError> {
+        let runs = self.outbox.begin_run(self.run).map_err(failed)?;
+        let epoch = self.epoch;
+        Ok(runs.into_iter().map(|run| HubRun { epoch, token: run.token, starts: run.starts }).collect())
     }
 
     fn recheck(&self, class: Class, range: SeqRange) -> Result<Recheck, OutboxError> {

@@ -55,7 +55,8 @@ impl Site {
         };
         let north = NorthConfig { central: Vec::new(), enroll_token_file: None };
         let now = clock.now();
-        let who = Who { hub: recovery.hub, boot: now.boot, last_known_good: UtcMs(0), seed: 1 };
+        let run = hub_store::Run { token: 1, starts: [0; 7] };
+        let who = Who { hub: recovery.hub, boot: now.boot, last_known_good: UtcMs(0), seed: 1, run };
         let link = crate::north::link(&north, &dir, who, &log, clock, &supervisor);
         let (ingest, _inbox) = tokio::sync::mpsc::channel(1);
         let folders = DevicesConfig { dir: dir.join("devices.d"), profiles_dir: dir.join("profiles.d") };

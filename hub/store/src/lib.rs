@@ -47,3 +47,4 @@ pub use outbox::{Content, HeldClass, OUTBOX_ITEMS_MAX, Outbox, OutboxItem, Reche
 pub use reader::{ReadError, Reader, Reading, Records, SampleQuery, Samples};
 pub use record::{Definition, Record};
 pub use table::TableError;
+pub use table::run::{RUNS_MAX, Run};

@@ -15,6 +15,7 @@ use crate::shared::{Shared, add, sub};
 use crate::table::TableError;
 use crate::table::confirmed::Confirming;
 use crate::table::cover::{Cover, Sequence};
+use crate::table::run::Run;
 use crate::table::{Snapshot, time_index::IndexRow};
 
 /// The most items of one answer: bounds an answer made of gap rows alone. The next one goes on behind it.
@@ -132,6 +133,12 @@ impl Outbox {
     /// write is what gets the tables over a disk error.
     pub fn confirm(&self, confirmed: &[(Class, RangeSet)]) -> Result<(), TableError> {
         self.shared.tables.confirm(self.shared.epoch, confirmed, Confirming::Adds)
+    }
+
+    /// Notes that this run of the hub speaks to central, and gives all runs that have, oldest first and at most
+    /// [`RUNS_MAX`](crate::RUNS_MAX); durable when this returns. Of one run it is written once, however often it is said.
+    pub fn begin_run(&self, run: Run) -> Result<Vec<Run>, TableError> {
+        self.shared.tables.begin_run(self.shared.epoch, run)
     }
 
     /// Sets what central has confirmed of the classes named: it was restored from an older copy, and what it lacks is

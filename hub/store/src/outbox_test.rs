@@ -223,12 +223,17 @@ fn a_damaged_block_becomes_a_gap_for_good_and_its_bytes_are_kept() {
     drop(filled(&disk, SampleClass::Telemetry, 4));
     damage_block(&disk, 20, 110);
     let log = open(&disk.restart());
+    let reader = Reader::new(log.shared());
+    assert_eq!(reader.records(T, 0).filter(Result::is_err).count(), 1);
+    assert_eq!(reader.damaged().expect("the index reads"), [(T, range(20, 30))]);
     let changes = *outbox(&log).changed().borrow();
     let expected = [(0, 10, None), (10, 20, None), (20, 30, Some(GapCause::Corrupted)), (30, 40, None)];
     let items = all(&log, T);
     assert_eq!(brief(&items), expected);
     let Content::Gap { since, until, .. } = items[2].content else { panic!("{items:?}") };
     assert_eq!((since, until), (Some(at(20)), at(29)));
+    assert_eq!(reader.damaged().expect("the index reads"), [], "now a gap tells of it");
+    drop(reader);
     assert_eq!(*outbox(&log).changed().borrow(), changes + 1);
     let shared = log.shared();
     assert_eq!((get(&shared.counters.quarantined), get(&shared.counters.damaged)), (1, 1));
@@ -389,4 +394,25 @@ fn any_damage_to_the_tables_is_answered_with_gaps_or_an_error_and_never_panics()
     }
     println!("{gaps} gaps, {errors} errors");
     assert!(gaps > 0, "some of it was hit");
+}
+
+#[test]
+fn runs_are_remembered_once_in_order_and_not_without_end() {
+    let disk = SimDisk::new(1);
+    let log = open(&disk);
+    let run = |token: u64| crate::Run { token, starts: [token; 7] };
+    assert_eq!(outbox(&log).begin_run(run(1)).expect("it is written"), [run(1)]);
+    assert_eq!(
+        outbox(&log).begin_run(run(1)).expect("it is known"),
+        [run(1)],
+        "of one run it is written once"
+    );
+    drop(log);
+    let log = open(&disk.restart());
+    assert_eq!(outbox(&log).begin_run(run(2)).expect("it is written"), [run(1), run(2)]);
+    for token in 3..400 {
+        outbox(&log).begin_run(run(token)).expect("it is written");
+    }
+    let runs = outbox(&log).begin_run(run(400)).expect("it is written");
+    assert_eq!((runs.len(), runs.first(), runs.last()), (crate::RUNS_MAX, Some(&run(145)), Some(&run(400))));
 }

@@ -194,7 +194,8 @@ fn refusal_words(refusal: &Refusal) -> String {
         | RefusalCode::BlockDamaged
         | RefusalCode::BlockVersion
         | RefusalCode::BlockCrossing
-        | RefusalCode::CreditExceeded => "",
+        | RefusalCode::CreditExceeded
+        | RefusalCode::OtherLog => "",
     };
     let detail = if refusal.detail.is_empty() { "no reason given" } else { refusal.detail.as_str() };
     let separator = if advice.is_empty() { "" } else { "; " };

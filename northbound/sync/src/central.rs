@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use hub_model::{BootStamp, Class, GapCause, HubId, RangeSet, SeqRange};
+use hub_model::{BootStamp, Class, GapCause, HubId, LogEpoch, RangeSet, SeqRange};
 use northbound_wire::limits::{ACK_RANGES_MAX, HOLES_MAX, RESUME_HOLES_MAX};
 use northbound_wire::{
-    Ack, Credit, HeldLane, Hello, Lane, Message, Refusal, RefusalCode, RefusedItem, Resume, Versions,
+    Ack, Credit, HeldLane, Hello, Lane, Message, Refusal, RefusalCode, RefusedItem, Resume, Run, Versions,
     WantedLane, ZeroGap,
 };
 
@@ -80,6 +80,8 @@ pub enum Placed {
 pub enum CentralOutput {
     /// Look up what the storage has of these lanes, and answer with [`CentralSync::handle_accounted`].
     Load(Vec<Lane>),
+    /// Remember durably, before anything else is stored, that this run of the hub has brought something of this epoch.
+    Run(Run),
     /// Store it, and answer with [`CentralSync::handle_placed`] once it is durable.
     Store(Arrival),
     /// Say it on the control stream.
@@ -107,6 +109,8 @@ enum State {
     Loading {
         held: Vec<HeldLane>,
         version: u32,
+        runs: Vec<Run>,
+        term_seen: u64,
     },
     Syncing,
     Closed,
@@ -136,6 +140,8 @@ pub struct CentralSync {
     granted: [u64; 7],
     /// Something was refused since credit was last given.
     refused: bool,
+    /// The hub's present run, of epochs in which nothing of it has been stored yet.
+    new_runs: BTreeMap<LogEpoch, u64>,
     outputs: VecDeque<CentralOutput>,
 }
 
@@ -151,6 +157,7 @@ impl CentralSync {
             placed: [0; 7],
             granted: [0; 7],
             refused: false,
+            new_runs: BTreeMap::new(),
             outputs: VecDeque::new(),
         }
     }
@@ -223,17 +230,22 @@ impl CentralSync {
             );
             return self.close(RefusalCode::TermTooLow, detail);
         }
-        let held = hello.lanes.clone();
+        let (held, runs, term_seen) = (hello.lanes.clone(), hello.runs.clone(), hello.term_seen);
         self.outputs.push_back(CentralOutput::Greeted(hello));
         self.outputs.push_back(CentralOutput::Load(held.iter().map(|held| held.lane).collect()));
         self.lanes.values_mut().for_each(|lane| lane.placed = RangeSet::new());
-        self.state = State::Loading { held, version };
+        self.state = State::Loading { held, version, runs, term_seen };
     }
 
-    /// What the storage has: of every lane asked for, all numbers that are stored, expired, deleted or in a gap.
-    pub fn handle_accounted(&mut self, accounted: Vec<(Lane, RangeSet)>) {
-        let State::Loading { held, version } = &self.state else { return };
-        let (held, version) = (held.clone(), *version);
+    /// What the storage has: of every lane asked for, all numbers that are stored, expired, deleted or in a gap; and of
+    /// their epochs, the run that brought something last.
+    pub fn handle_accounted(&mut self, accounted: Vec<(Lane, RangeSet)>, known: &BTreeMap<LogEpoch, u64>) {
+        let State::Loading { held, version, runs, term_seen } = &self.state else { return };
+        let (held, version, runs, term_seen) = (held.clone(), *version, runs.clone(), *term_seen);
+        let known = match self.recognise(&runs, term_seen, known) {
+            Ok(known) => known,
+            Err(detail) => return self.close(RefusalCode::OtherLog, detail),
+        };
         let mut accounted: BTreeMap<Lane, RangeSet> = accounted.into_iter().collect();
         let mut holes_left = RESUME_HOLES_MAX;
         let mut wanted = Vec::with_capacity(held.len());
@@ -255,13 +267,53 @@ impl CentralSync {
             let more_holes = missing.next().is_some();
             drop(missing);
             holes_left -= holes.len();
-            wanted.push(WantedLane { lane: held.lane, have_upto, holes, more_holes });
+            let known_run = known.get(&held.lane.epoch).copied();
+            wanted.push(WantedLane { lane: held.lane, have_upto, holes, more_holes, known_run });
         }
         self.state = State::Syncing;
         self.greeted = true;
         let resume = Resume { version, term: self.config.term, lanes: wanted };
         self.outputs.push_back(CentralOutput::Send(Message::Resume(resume)));
         Class::ALL.into_iter().for_each(|class| self.grant(class));
+    }
+
+    /// Whether the log of the hub is the one that is known by its name: then its runs go on from the one that is known
+    /// here. A hub that does not tell its runs is believed. So is one that was connected to an older term only: this
+    /// folder was restored, and may know a run that the hub has forgotten. Returns what is known of its epochs.
+    fn recognise(
+        &mut self,
+        runs: &[Run],
+        term_seen: u64,
+        known: &BTreeMap<LogEpoch, u64>,
+    ) -> Result<BTreeMap<LogEpoch, u64>, String> {
+        let mut recognised = BTreeMap::new();
+        self.new_runs.clear();
+        for (epoch, present) in runs.iter().map(|run| (run.epoch, run.token)).collect::<BTreeMap<_, _>>() {
+            let known = known.get(&epoch).copied();
+            let is_ours = |token: u64| runs.iter().any(|run| run.epoch == epoch && run.token == token);
+            match known {
+                Some(token) if is_ours(token) => {
+                    recognised.insert(epoch, token);
+                }
+                Some(_) if term_seen >= self.config.term => {
+                    return Err(format!(
+                        "central has readings of a run of this hub that it knows nothing of (epoch {epoch}): its folder was \
+                         put back from an older copy, or is a copy of a hub that went on. Nothing of it is taken. Stop the \
+                         copy; or, if only this one is left, export its readings, start with an empty storage.dir and \
+                         enrol it anew"
+                    ));
+                }
+                Some(_) => {
+                    self.outputs.push_back(CentralOutput::Run(Run { epoch, token: present }));
+                    continue;
+                }
+                None => {}
+            }
+            if known != Some(present) {
+                self.new_runs.insert(epoch, present);
+            }
+        }
+        Ok(recognised)
     }
 
     fn handle_arrival(&mut self, arrival: Arrival) {
@@ -288,6 +340,9 @@ impl CentralSync {
         }
         *storing += bytes;
         state.storing.insert(range, bytes);
+        if let Some(token) = self.new_runs.remove(&lane.epoch) {
+            self.outputs.push_back(CentralOutput::Run(Run { epoch: lane.epoch, token }));
+        }
         self.outputs.push_back(CentralOutput::Store(arrival));
     }
 

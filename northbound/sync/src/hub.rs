@@ -2,17 +2,17 @@
 
 mod lane;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use hub_model::{BootId, Class, HubId, RangeSet, SeqRange, UtcMs};
+use hub_model::{BootId, Class, HubId, LogEpoch, RangeSet, SeqRange, UtcMs};
 use northbound_wire::limits::{FIRST_CREDIT_BYTES, LANES_MAX};
 use northbound_wire::{
-    Ack, Block, GapNotice, HeldLane, Hello, Lane, Message, Refusal, RefusalCode, Resume, StreamKind,
-    Versions, ZeroGap,
+    Ack, Block, GapNotice, HeldLane, Hello, Lane, Message, Refusal, RefusalCode, Resume, Run, StreamKind,
+    Versions, WantedLane, ZeroGap,
 };
 
 use crate::central::Content;
-use lane::LaneState;
+use lane::{LaneState, Moment};
 
 /// Alarms before everything else; definitions before what uses them; what may wait longest last.
 pub const SENDING_ORDER: [Class; 7] =
@@ -53,6 +53,19 @@ pub struct HubConfig {
     pub program: String,
     /// Versions of the protocol it speaks.
     pub versions: Versions,
+    /// Runs that have spoken to a central, of each epoch oldest first; the last one is the present one.
+    pub runs: Vec<HubRun>,
+}
+
+/// A run of the hub, from its start to its end, on one life of its log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HubRun {
+    /// Which life of the log.
+    pub epoch: LogEpoch,
+    /// Random, not 0.
+    pub token: u64,
+    /// By class: the first number that was not given out when it began.
+    pub starts: [u64; 7],
 }
 
 /// What the log holds of a lane.
@@ -260,6 +273,11 @@ impl HubSync {
         }
     }
 
+    /// Runs that have spoken to a central, the present one last: before the first connection, and when they change.
+    pub fn handle_runs(&mut self, runs: Vec<HubRun>) {
+        self.config.runs = runs;
+    }
+
     /// What the log remembers as confirmed was confirmed by another central than the one that is connected next. It is
     /// not told of it; its answer replaces what is remembered.
     pub fn handle_other_central(&mut self) {
@@ -313,6 +331,7 @@ impl HubSync {
             term_seen: self.term_seen,
             program: self.config.program.clone(),
             lanes: self.held.values().map(lane).collect(),
+            runs: self.config.runs.iter().map(|run| Run { epoch: run.epoch, token: run.token }).collect(),
         };
         self.lanes.values_mut().for_each(|lane| lane.greeted = true);
         let message = Message::Hello(hello);
@@ -378,10 +397,13 @@ impl HubSync {
         let same_terms = self.terms.replace(terms) == Some(terms);
         let mut confirmed = self.lanes.values().map(|lane| &lane.confirmed);
         let remembered = *self.remembered.get_or_insert_with(|| confirmed.any(|set| !set.is_empty()));
+        let others = self.epochs_of_another_log(resume);
         for wanted in &resume.lanes {
+            let is_other = others.contains(&wanted.lane.epoch);
             let Some(lane) = self.lanes.get_mut(&wanted.lane) else { continue };
             let before = lane.confirmed.clone();
-            let disowned = lane.handle_wanted(wanted, same_terms, !self.greeted_before, now_ms);
+            let now = Moment { same_terms, anew: !self.greeted_before, now_ms };
+            let disowned = lane.handle_wanted(wanted, is_other, now);
             if lane.overtaken {
                 let (have_upto, next) = (wanted.have_upto, lane.next);
                 let was_confirmed = remembered || lane.was_confirmed;
@@ -400,6 +422,27 @@ impl HubSync {
         self.state = State::Syncing;
         (self.last_ack_ms, self.checked_ms) = (now_ms, now_ms);
         self.greet_new_lanes(now_ms);
+    }
+
+    /// Epochs of which central has numbers that this log did not give out by the end of the run that central knows, or
+    /// not at all: they are those of another log by this hub's name, and say nothing of what is here. Then no lane of
+    /// the epoch may move: what is sent would take the place of what the other log said.
+    fn epochs_of_another_log(&self, resume: &Resume) -> BTreeSet<LogEpoch> {
+        let is_beyond = |wanted: &&WantedLane| {
+            let next = self.lanes.get(&wanted.lane).map_or(0, |lane| lane.next);
+            let end = wanted.known_run.map_or(next, |known| self.end_of_run(wanted.lane, known, next));
+            wanted.have_upto > end
+        };
+        resume.lanes.iter().filter(is_beyond).map(|wanted| wanted.lane.epoch).collect()
+    }
+
+    /// What a lane had given out at the end of a run: what it began the next one with. 0 for a run that is not known.
+    fn end_of_run(&self, lane: Lane, run: u64, next: u64) -> u64 {
+        let mut runs = self.config.runs.iter().filter(|known| known.epoch == lane.epoch);
+        match runs.find(|known| known.token == run) {
+            Some(_) => runs.next().map_or(next, |following| following.starts[lane.class.index()].min(next)),
+            None => 0,
+        }
     }
 
     fn handle_ack(&mut self, ack: &Ack, now_ms: u64) {

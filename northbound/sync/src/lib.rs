@@ -15,5 +15,5 @@ mod placement;
 mod sim;
 
 pub use central::{Arrival, CentralConfig, CentralOutput, CentralSync, Content, Placed};
-pub use hub::{Held, HubConfig, HubOutput, HubSync, Item, LaneProgress, Recheck};
+pub use hub::{Held, HubConfig, HubOutput, HubRun, HubSync, Item, LaneProgress, Recheck};
 pub use placement::{Crossing, Entry, Kind, Placement, place};

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::BTreeMap;
+
 use hub_model::{BootId, Class, HubId, LogEpoch, RangeSet, SeqRange, UtcMs};
 use northbound_sync::{
     Arrival, CentralConfig, CentralOutput, CentralSync, Content, Held, HubConfig, HubOutput, HubSync, Item,
@@ -23,6 +25,7 @@ fn hub(term_seen: u64, next: u64) -> HubSync {
         boot: BootId::from_bytes([2; 16]),
         program: "test".to_owned(),
         versions: Versions::OURS,
+        runs: Vec::new(),
     };
     let mut hub = HubSync::new(config, term_seen);
     hub.handle_held(vec![Held { lane: LANE, first: 0, next, confirmed: RangeSet::new() }], 0);
@@ -39,14 +42,23 @@ fn said(central: &mut CentralSync) -> Vec<CentralOutput> {
 }
 
 fn resume(term: u64, version: u32, have_upto: u64) -> Message {
-    let lanes = vec![WantedLane { lane: LANE, have_upto, holes: Vec::new(), more_holes: false }];
+    let lanes =
+        vec![WantedLane { lane: LANE, have_upto, holes: Vec::new(), more_holes: false, known_run: None }];
     Message::Resume(Resume { version, term, lanes })
 }
 
 fn hello(hub: HubId, versions: Versions, term_seen: u64) -> Message {
     let boot = BootId::from_bytes([2; 16]);
     let lanes = vec![northbound_wire::HeldLane { lane: LANE, first: 0, next: 100, confirmed_upto: 0 }];
-    Message::Hello(Hello { hub, versions, boot, term_seen, program: "test".to_owned(), lanes })
+    Message::Hello(Hello {
+        hub,
+        versions,
+        boot,
+        term_seen,
+        program: "test".to_owned(),
+        lanes,
+        runs: Vec::new(),
+    })
 }
 
 fn central() -> CentralSync {
@@ -58,7 +70,7 @@ fn syncing() -> CentralSync {
     let mut central = central();
     central.handle_message(hello(HUB, Versions::OURS, 0));
     said(&mut central);
-    central.handle_accounted(vec![(LANE, RangeSet::new())]);
+    central.handle_accounted(vec![(LANE, RangeSet::new())], &BTreeMap::new());
     said(&mut central);
     central
 }
@@ -329,7 +341,8 @@ fn nobody_can_acknowledge_what_was_never_given_out() {
 fn a_central_that_speaks_of_more_holes_and_names_none_is_asked_after_growing_pauses() {
     let mut hub = hub(0, 10);
     let vague = |lanes| Message::Resume(Resume { version: 1, term: 1, lanes });
-    let more = vec![WantedLane { lane: LANE, have_upto: 10, holes: Vec::new(), more_holes: true }];
+    let more =
+        vec![WantedLane { lane: LANE, have_upto: 10, holes: Vec::new(), more_holes: true, known_run: None }];
     for resume in [vague(more), vague(Vec::new())] {
         hub.handle_connected(0, NOW);
         outputs(&mut hub);
@@ -356,7 +369,8 @@ fn a_central_that_speaks_of_more_holes_and_names_none_is_asked_after_growing_pau
 fn holes_beyond_a_page_are_asked_for_at_once_when_the_page_is_filled() {
     let mut hub = hub(0, 20);
     let hole = SeqRange::new(0, 10);
-    let lanes = vec![WantedLane { lane: LANE, have_upto: 20, holes: vec![hole], more_holes: true }];
+    let lanes =
+        vec![WantedLane { lane: LANE, have_upto: 20, holes: vec![hole], more_holes: true, known_run: None }];
     hub.handle_message(Message::Resume(Resume { version: 1, term: 1, lanes }), 1);
     let item = Item { range: hole, content: Content::Block(vec![1]), zero_gaps: Vec::new() };
     hub.handle_items(LANE, hole, vec![item], 2);

@@ -357,7 +357,7 @@ async fn answer(
             CentralOutput::Load(lanes) => {
                 let accounted = state.accounted.lock().unwrap();
                 let of = |lane: Lane| (lane, accounted.get(&lane).cloned().unwrap_or_default());
-                core.handle_accounted(lanes.into_iter().map(of).collect());
+                core.handle_accounted(lanes.into_iter().map(of).collect(), &BTreeMap::new());
             }
             CentralOutput::Store(arrival) => {
                 let fault = state.fault.lock().unwrap().clone();
@@ -385,7 +385,7 @@ async fn answer(
                 connection.close(u32::from(refusal.code.number()).into(), refusal.detail.as_bytes());
                 return false;
             }
-            CentralOutput::Greeted(_) => {}
+            CentralOutput::Greeted(_) | CentralOutput::Run(_) => {}
             CentralOutput::Rewound { .. } => {
                 state.rewound.fetch_add(1, Ordering::Relaxed);
             }

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use hub_model::{BootId, BootStamp, Class, GapCause, HubId, LogEpoch, RangeSet, SeqRange, UtcMs};
 use northbound::{
-    BoxedTask, Clocks, Content, EndpointName, HeldClass, Item, Link, LinkConfig, LinkParts, LinkState,
-    LinkStatus, Outbox, OutboxError, Recheck, Spawn, Timing,
+    BoxedTask, Clocks, Content, EndpointName, HeldClass, HubRun, Item, Link, LinkConfig, LinkParts,
+    LinkState, LinkStatus, Outbox, OutboxError, Recheck, Spawn, Timing,
 };
 use northbound_trust::TimeSource;
 use northbound_wire::ClaimToken;
@@ -137,6 +137,10 @@ impl Outbox for Log {
             });
         }
         Ok(items)
+    }
+
+    fn begin_run(&self) -> Result<Vec<HubRun>, OutboxError> {
+        Ok(vec![HubRun { epoch: EPOCH, token: 1, starts: [0; 7] }])
     }
 
     fn confirm(&self, confirmed: &[(Class, RangeSet)]) -> Result<(), OutboxError> {

@@ -39,8 +39,15 @@ async fn garbage() {
 #[tokio::test]
 async fn a_message_that_only_hubs_send() {
     let boot = hub_model::BootId::from_bytes([1; 16]);
-    let hello =
-        Hello { hub: HUB, versions: Versions::OURS, boot, term_seen: 0, program: "x".into(), lanes: vec![] };
+    let hello = Hello {
+        hub: HUB,
+        versions: Versions::OURS,
+        boot,
+        term_seen: 0,
+        program: "x".into(),
+        lanes: vec![],
+        runs: vec![],
+    };
     survives(
         Fault::Says(encode(&Message::Hello(hello))),
         "unexpected (central sent a message that only hubs send)",

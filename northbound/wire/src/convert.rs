@@ -5,10 +5,10 @@ use hub_model::{BootId, BootStamp, Class, GapCause, HubId, LogEpoch, OrgId, SeqR
 use crate::frame::FrameError;
 use crate::limits::{
     ACK_RANGES_MAX, BLOCK_BYTES_MAX, CERTIFICATE_BYTES_MAX, CHAIN_MAX, CSR_BYTES_MAX, HOLES_MAX, LANES_MAX,
-    RESUME_HOLES_MAX, TEXT_BYTES_MAX, TOKEN_BYTES_MAX, ZERO_GAPS_MAX,
+    RESUME_HOLES_MAX, RUNS_MAX, TEXT_BYTES_MAX, TOKEN_BYTES_MAX, ZERO_GAPS_MAX,
 };
 use crate::message::{
-    Ack, Block, Credit, EnrolAnswer, EnrolRequest, GapNotice, HeldLane, Hello, Lane, Message, Resume,
+    Ack, Block, Credit, EnrolAnswer, EnrolRequest, GapNotice, HeldLane, Hello, Lane, Message, Resume, Run,
     StreamHead, StreamKind, WantedLane, ZeroGap,
 };
 use crate::proto;
@@ -129,12 +129,16 @@ fn put_hello(hello: &Hello) -> proto::Hello {
         term_seen: hello.term_seen,
         program: hello.program.clone(),
         lanes: hello.lanes.iter().map(held).collect(),
+        runs: hello.runs.iter().map(|run| proto::Run { epoch: run.epoch.0, token: run.token }).collect(),
     }
 }
 
 fn read_hello(hello: proto::Hello) -> Decoded<Hello> {
     if hello.lanes.len() > LANES_MAX {
         return Err(bad("number of lanes"));
+    }
+    if hello.runs.len() > RUNS_MAX || hello.runs.iter().any(|run| run.token == 0) {
+        return Err(bad("runs"));
     }
     let held = |held: proto::HeldLane| {
         if held.first > held.next || held.confirmed_upto > held.next {
@@ -150,6 +154,7 @@ fn read_hello(hello: proto::Hello) -> Decoded<Hello> {
         term_seen: hello.term_seen,
         program: text(hello.program, TEXT_BYTES_MAX, "program")?,
         lanes: hello.lanes.into_iter().map(held).collect::<Decoded<_>>()?,
+        runs: hello.runs.iter().map(|run| Run { epoch: LogEpoch(run.epoch), token: run.token }).collect(),
     })
 }
 
@@ -160,6 +165,7 @@ fn put_resume(resume: &Resume) -> proto::Resume {
         have_upto: wanted.have_upto,
         holes: wanted.holes.iter().copied().map(put_range).collect(),
         more_holes: wanted.more_holes,
+        known_run: wanted.known_run.unwrap_or(0),
     };
     proto::Resume {
         version: resume.version,
@@ -183,6 +189,7 @@ fn read_resume(resume: proto::Resume) -> Decoded<Resume> {
             have_upto: wanted.have_upto,
             holes,
             more_holes: wanted.more_holes,
+            known_run: Some(wanted.known_run).filter(|run| *run != 0),
         })
     };
     Ok(Resume {

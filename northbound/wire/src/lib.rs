@@ -22,7 +22,7 @@ mod proto {
 pub use claim::{AdminToken, ClaimToken, Fingerprint, TokenError, TokenSecret};
 pub use frame::{FrameError, FrameReader, decode, encode};
 pub use message::{
-    Ack, Block, Credit, EnrolAnswer, EnrolRequest, GapNotice, HeldLane, Hello, Lane, Message, Resume,
+    Ack, Block, Credit, EnrolAnswer, EnrolRequest, GapNotice, HeldLane, Hello, Lane, Message, Resume, Run,
     StreamHead, StreamKind, WantedLane, ZeroGap,
 };
 pub use names::{ALPN_ENROL, ALPN_SYNC, CENTRAL_NAME, SYNC_PORT};

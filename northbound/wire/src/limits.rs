@@ -9,6 +9,10 @@ pub const BLOCK_BYTES_MAX: usize = 64_900;
 /// Lanes of a Hello or Resume: seven classes in eight epochs. A hub has one epoch, two after a rebuild.
 pub const LANES_MAX: usize = 56;
 
+/// Runs of a Hello: the youngest. A hub that started more often since central last had something of it is not
+/// recognised, which a person then has to settle.
+pub const RUNS_MAX: usize = 256;
+
 /// Holes of one lane of a Resume. More are asked for by the next Hello.
 pub const HOLES_MAX: usize = 256;
 

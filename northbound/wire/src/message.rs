@@ -72,6 +72,17 @@ pub struct Hello {
     pub program: String,
     /// What is held.
     pub lanes: Vec<HeldLane>,
+    /// Runs that have spoken to a central, of each epoch oldest first; the last one speaks now.
+    pub runs: Vec<Run>,
+}
+
+/// A run of the hub, from its start to its end, on one life of its log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Which life of the log.
+    pub epoch: LogEpoch,
+    /// Random, not 0.
+    pub token: u64,
 }
 
 /// What a hub holds of one lane: an answer for every number in `first..next`.
@@ -109,6 +120,8 @@ pub struct WantedLane {
     pub holes: Vec<SeqRange>,
     /// There are more holes: say Hello again when these are filled.
     pub more_holes: bool,
+    /// The run that brought what is here of this epoch last, where that is known.
+    pub known_run: Option<u64>,
 }
 
 /// A sealed block.

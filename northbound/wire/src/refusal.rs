@@ -71,6 +71,8 @@ codes! {
     Stopping = 20, "stopping";
     /// Central cannot store at the moment.
     StorageFailed = 21, "storage-failed";
+    /// The hub's log is not the one that central knows by its name: a copy, or put back from one.
+    OtherLog = 22, "other-log";
 }
 
 impl RefusalCode {
@@ -142,7 +144,7 @@ mod tests {
     #[test]
     fn numbers_are_fixed_and_words_differ() {
         let numbers: Vec<u8> = RefusalCode::ALL.iter().map(|c| c.number()).collect();
-        assert_eq!(numbers, (0..=21).collect::<Vec<u8>>());
+        assert_eq!(numbers, (0..=22).collect::<Vec<u8>>());
         let words: std::collections::BTreeSet<_> = RefusalCode::ALL.iter().map(|c| c.name()).collect();
         assert_eq!(words.len(), RefusalCode::ALL.len());
         assert_eq!(RefusalCode::from_number(10), RefusalCode::TokenUsed);

@@ -78,6 +78,7 @@ proptest! {
             term_seen: 0,
             program: "test".to_owned(),
             lanes: vec![HeldLane { lane: LANE, first: 1, next: 9, confirmed_upto: 3 }],
+            runs: Vec::new(),
         });
         let sent = vec![hello, block(900, 2), block(0, 0)];
         let stream: Vec<u8> = sent.iter().flat_map(encode).collect();

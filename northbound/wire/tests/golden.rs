@@ -10,7 +10,8 @@ use std::path::Path;
 use hub_model::{BootId, BootStamp, Class, GapCause, HubId, LogEpoch, OrgId, SeqRange, SiteId};
 use northbound_wire::{
     Ack, Block, Credit, EnrolAnswer, EnrolRequest, GapNotice, HeldLane, Hello, Lane, Message, Refusal,
-    RefusalCode, RefusedItem, Resume, StreamHead, StreamKind, Versions, WantedLane, ZeroGap, decode, encode,
+    RefusalCode, RefusedItem, Resume, Run, StreamHead, StreamKind, Versions, WantedLane, ZeroGap, decode,
+    encode,
 };
 
 #[expect(clippy::too_many_lines, reason = "a list, one entry per message")]
@@ -36,6 +37,19 @@ fn messages() -> Vec<(&'static str, Message)> {
                 term_seen: 3,
                 program: "relais-hub 0.0.1".to_owned(),
                 lanes: vec![HeldLane { lane, first: 0, next: 300, confirmed_upto: 100 }],
+                runs: Vec::new(),
+            }),
+        ),
+        (
+            "hello-runs",
+            Message::Hello(Hello {
+                hub,
+                versions: Versions { min: 1, max: 1 },
+                boot,
+                term_seen: 3,
+                program: "relais-hub 0.0.1".to_owned(),
+                lanes: vec![HeldLane { lane, first: 0, next: 300, confirmed_upto: 100 }],
+                runs: vec![Run { epoch: lane.epoch, token: 7 }, Run { epoch: lane.epoch, token: u64::MAX }],
             }),
         ),
         (
@@ -48,6 +62,21 @@ fn messages() -> Vec<(&'static str, Message)> {
                     have_upto: 100,
                     holes: vec![SeqRange::new(10, 20), SeqRange::new(30, 31)],
                     more_holes: true,
+                    known_run: None,
+                }],
+            }),
+        ),
+        (
+            "resume-known-run",
+            Message::Resume(Resume {
+                version: 1,
+                term: 4,
+                lanes: vec![WantedLane {
+                    lane,
+                    have_upto: 100,
+                    holes: Vec::new(),
+                    more_holes: false,
+                    known_run: Some(7),
                 }],
             }),
         ),

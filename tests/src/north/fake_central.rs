@@ -170,6 +170,7 @@ impl Shared {
                     have_upto: 0,
                     holes: Vec::new(),
                     more_holes: false,
+                    known_run: None,
                 };
                 let lanes = hello.lanes.iter().map(wanted).collect();
                 encode(&Message::Resume(Resume { version: *version, term: *term, lanes }))

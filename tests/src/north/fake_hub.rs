@@ -151,6 +151,7 @@ impl FakeHub {
             term_seen: 0,
             program: "fake hub".to_owned(),
             lanes,
+            runs: Vec::new(),
         }
     }
 }

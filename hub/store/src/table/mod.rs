@@ -14,6 +14,7 @@ pub(crate) mod evict;
 pub(crate) mod gap;
 pub(crate) mod mend;
 pub(crate) mod quarantine;
+pub(crate) mod run;
 pub(crate) mod store_info;
 pub(crate) mod time_index;
 

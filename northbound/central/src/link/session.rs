@@ -291,7 +291,9 @@ impl Session<'_> {
                 CentralOutput::Load(lanes) => {
                     let accounted = self.around.storage.accounted(self.name.hub, &lanes).await;
                     let accounted = accounted.map_err(|error| enrol::storage_failed(&error))?;
-                    self.core.handle_accounted(accounted);
+                    let known = self.around.storage.known_runs(self.name.hub).await;
+                    let known = known.map_err(|error| enrol::storage_failed(&error))?;
+                    self.core.handle_accounted(accounted, &known);
                 }
                 CentralOutput::Store(arrival) => {
                     let (lane, range) = (arrival.lane, arrival.range);
@@ -304,6 +306,10 @@ impl Session<'_> {
                     if !self.say(&message).await {
                         return Ok(false);
                     }
+                }
+                CentralOutput::Run(run) => {
+                    let noted = self.around.storage.note_run(self.name.hub, run).await;
+                    noted.map_err(|error| enrol::storage_failed(&error))?;
                 }
                 CentralOutput::Greeted(hello) => self.greeted(&hello).await?,
                 CentralOutput::Rewound { lane, confirmed_upto, have_upto } => {

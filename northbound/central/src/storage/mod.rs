@@ -24,6 +24,7 @@ mod objects;
 mod orgs;
 mod packs;
 mod ranges;
+mod runs;
 mod schema;
 mod series;
 mod settings;

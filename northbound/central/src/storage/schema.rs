@@ -89,6 +89,9 @@ const VERSIONS: &[&[&str]] = &[
         org_id TEXT NOT NULL REFERENCES orgs (org_id), hub_id TEXT NOT NULL, epoch BIGINT NOT NULL,
         class BIGINT NOT NULL, from_seq BIGINT NOT NULL, to_seq BIGINT NOT NULL, found_ms BIGINT NOT NULL,
         PRIMARY KEY (org_id, hub_id, epoch, class, from_seq))"],
+    &["CREATE TABLE runs (
+        org_id TEXT NOT NULL REFERENCES orgs (org_id), hub_id TEXT NOT NULL, epoch BIGINT NOT NULL,
+        token BIGINT NOT NULL, PRIMARY KEY (org_id, hub_id, epoch))"],
 ];
 
 /// Brings the database to the version this program knows.

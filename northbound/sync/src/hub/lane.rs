@@ -29,6 +29,17 @@ struct Flight {
     order: u64,
 }
 
+/// When and how central says what it wants.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    /// Under the term and version of the Resume before.
+    pub(super) same_terms: bool,
+    /// The first time on its connection.
+    pub(super) anew: bool,
+    /// Now.
+    pub(super) now_ms: u64,
+}
+
 /// A lane. Every number below `next` is either accounted for, lacking (`lacking`, or at or above `unsent_from`), ready,
 /// in flight or parked.
 #[derive(Debug, Default)]
@@ -83,13 +94,9 @@ impl LaneState {
     }
 
     /// Takes over what central wants. Returns what was thought to be confirmed and is not, if anything.
-    pub(super) fn handle_wanted(
-        &mut self,
-        wanted: &WantedLane,
-        same_terms: bool,
-        anew: bool,
-        now_ms: u64,
-    ) -> RangeSet {
+    /// `is_other` when what central has is that of another log by this hub's name.
+    pub(super) fn handle_wanted(&mut self, wanted: &WantedLane, is_other: bool, moment: Moment) -> RangeSet {
+        let Moment { same_terms, anew, now_ms } = moment;
         let mut has = RangeSet::from_range(SeqRange::new(0, wanted.have_upto));
         wanted.holes.iter().for_each(|hole| has.remove(*hole));
         if wanted.more_holes {
@@ -99,7 +106,7 @@ impl LaneState {
         }
         self.resumed = true;
         (self.more_holes, self.ask_at_ms, self.arrived) = (false, None, false);
-        self.overtaken = wanted.have_upto > self.next;
+        self.overtaken = is_other;
         if self.overtaken {
             // Central's numbers are those of another log with this name: what it has of them says nothing of what is
             // here, so nothing here counts as confirmed, and nothing is sent that would pass for known.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hub_model::{RangeSet, SeqRange};
+use hub_model::{LogEpoch, RangeSet, SeqRange};
 use northbound_wire::{Lane, RefusalCode};
 
 use super::hub_end::{DAMAGED, HUB, SOUND, TOO_NEW};
@@ -12,6 +12,8 @@ use crate::{Arrival, CentralConfig, CentralSync, Content, Entry, Kind, Placed, p
 #[derive(Clone, Debug)]
 pub(super) struct Disk {
     pub(super) term: u64,
+    /// The run that brought something last.
+    pub(super) runs: BTreeMap<LogEpoch, u64>,
     pub(super) lanes: BTreeMap<Lane, LaneDisk>,
 }
 
@@ -68,7 +70,7 @@ pub(super) struct CentralEnd {
 
 impl CentralEnd {
     pub(super) fn new() -> CentralEnd {
-        CentralEnd { disk: Disk { term: 1, lanes: BTreeMap::new() }, core: None }
+        CentralEnd { disk: Disk { term: 1, runs: BTreeMap::new(), lanes: BTreeMap::new() }, core: None }
     }
 
     pub(super) fn connect(&mut self) {

@@ -6,7 +6,7 @@ use hub_model::{BootId, BootStamp, Class, GapCause, HubId, LogEpoch, RangeSet, S
 use northbound_wire::{Lane, Versions, ZeroGap};
 
 use super::random::Random;
-use crate::{Content, Held, HubConfig, HubSync, Item};
+use crate::{Content, Held, HubConfig, HubRun, HubSync, Item};
 
 pub(super) const HUB: HubId = HubId::from_bytes([1; 16]);
 const EPOCH: LogEpoch = LogEpoch(77);
@@ -87,13 +87,16 @@ pub(super) struct HubEnd {
     /// What survives a kill.
     pub(super) confirmed: BTreeMap<Lane, RangeSet>,
     pub(super) term_seen: u64,
+    pub(super) runs: Vec<HubRun>,
     pub(super) core: HubSync,
 }
 
 impl HubEnd {
     pub(super) fn new() -> HubEnd {
         let logs = lanes().map(|lane| (lane, LaneLog::default())).collect();
-        let mut end = HubEnd { logs, confirmed: BTreeMap::new(), term_seen: 0, core: core(0) };
+        let mut end =
+            HubEnd { logs, confirmed: BTreeMap::new(), term_seen: 0, runs: Vec::new(), core: core(0, &[]) };
+        end.begin_run(1);
         end.core.handle_held(end.held(), 0);
         end
     }
@@ -108,12 +111,20 @@ impl HubEnd {
         self.logs.iter().map(held).collect()
     }
 
+    /// A new core, in a run of its own.
+    fn begin_run(&mut self, token: u64) {
+        let mut starts = [0; 7];
+        self.logs.iter().for_each(|(lane, log)| starts[lane.class.index()] = log.next);
+        self.runs.push(HubRun { epoch: EPOCH, token, starts });
+        self.core = core(self.term_seen, &self.runs);
+    }
+
     /// Killed and started again: the core is a new one, an unclean restart leaves a zero-length gap.
-    pub(super) fn restart(&mut self, now_ms: u64) {
+    pub(super) fn restart(&mut self, token: u64, now_ms: u64) {
         for log in self.logs.values_mut() {
             log.zero_gaps.insert(log.next);
         }
-        self.core = core(self.term_seen);
+        self.begin_run(token);
         self.core.handle_held(self.held(), now_ms);
     }
 
@@ -175,8 +186,9 @@ impl HubEnd {
     }
 }
 
-fn core(term_seen: u64) -> HubSync {
+fn core(term_seen: u64, runs: &[HubRun]) -> HubSync {
     let boot = BootId::from_bytes([2; 16]);
     let program = "simulation".to_owned();
-    HubSync::new(HubConfig { hub: HUB, boot, program, versions: Versions::OURS }, term_seen)
+    let runs = runs.to_vec();
+    HubSync::new(HubConfig { hub: HUB, boot, program, versions: Versions::OURS, runs }, term_seen)
 }

@@ -267,7 +267,8 @@ impl World {
                 self.outcome.hub_kills += 1;
                 self.cut();
                 self.hub_life += 1;
-                self.hub.restart(now_ms);
+                // The hub counts its lives, so no two runs have one token.
+                self.hub.restart(self.hub_life + 2, now_ms);
             }
             Event::KillCentral => {
                 self.outcome.central_kills += 1;
@@ -331,7 +332,7 @@ impl World {
                 };
                 let accounted = accounted.into_iter().map(|(lane, ranges)| (lane, set(ranges))).collect();
                 if let Some(core) = &mut self.central.core {
-                    core.handle_accounted(accounted);
+                    core.handle_accounted(accounted, &self.central.disk.runs);
                 }
             }
             Event::Stored(life, at) if life == self.central_life => self.stored(at),
@@ -503,6 +504,9 @@ impl World {
                 self.send(Event::ToHub, &message);
             }
             CentralOutput::Greeted(_) => {}
+            CentralOutput::Run(run) => {
+                self.central.disk.runs.insert(run.epoch, run.token);
+            }
             CentralOutput::Rewound { .. } => self.outcome.rewound += 1,
             CentralOutput::Close(refusal) => return Err(format!("central closes: {refusal}")),
         }
