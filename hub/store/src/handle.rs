@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use hub_model::{BootStamp, HubId, LogEpoch};
+use hub_model::{BootStamp, Class, HubId, LogEpoch};
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
@@ -20,8 +20,9 @@ use crate::log::{CoreConfig, Log};
 use crate::open::{OpenContext, OpenError, Recovery, open_core};
 use crate::outbox::Outbox;
 use crate::reader::Reader;
+use crate::sealer::Sealer;
 use crate::shared::{Shared, get};
-use crate::writer::{Message, Writer, run_sealer};
+use crate::writer::{Message, Writer};
 
 /// Bytes of appends that may wait in memory for their commit; beyond, appenders wait, and so withhold their
 /// acknowledgements. Counted in units of 1 KiB, at least one per append.
@@ -99,7 +100,7 @@ struct Inner {
     room: Arc<Semaphore>,
     fatal: watch::Receiver<Option<String>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    commit_bytes_max: usize,
+    config: CoreConfig,
 }
 
 impl std::fmt::Debug for Inner {
@@ -143,6 +144,15 @@ pub enum SealError {
     Stopped,
 }
 
+/// Blocks cannot be written: the log goes on in the WAL until that is full.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealTrouble {
+    /// Since when, in ms of the log's clock.
+    pub since_ms: u64,
+    /// What is wrong, as a clause for people.
+    pub why: String,
+}
+
 impl LogHandle {
     fn start(log: Log, config: CoreConfig, clock: Clock) -> Result<LogHandle, OpenError> {
         let shared = log.shared();
@@ -153,9 +163,8 @@ impl LogHandle {
         let sealer = {
             let (shared, inbox, fatal) = (Arc::clone(&shared), inbox.clone(), fatal_out.clone());
             let sealer_room = Arc::clone(&room);
-            spawn("log-sealer", move || {
-                run_sealer(&shared, &plans_in, &inbox, config.quota_bytes, &fatal, &sealer_room)
-            })?
+            let sealer = Sealer::new(shared, plans_in, inbox, config.quota_bytes, Arc::clone(&clock));
+            spawn("log-sealer", move || sealer.run(&fatal, &sealer_room))?
         };
         let writer = {
             let writer = Writer::new(log, plans, Arc::clone(&clock), fatal_out, Arc::clone(&room));
@@ -163,10 +172,7 @@ impl LogHandle {
             spawn("log-writer", move || writer.run(&messages))?
         };
         let threads = Mutex::new(vec![writer, sealer]);
-        let commit_bytes_max = config.commit_bytes_max();
-        Ok(LogHandle {
-            inner: Arc::new(Inner { shared, clock, inbox, room, fatal, threads, commit_bytes_max }),
-        })
+        Ok(LogHandle { inner: Arc::new(Inner { shared, clock, inbox, room, fatal, threads, config }) })
     }
 
     /// Hands an append over, as soon as there is room. Appends of one caller are stored in the order of the calls.
@@ -184,7 +190,7 @@ impl LogHandle {
 
     fn units(&self, append: &Append) -> Result<u32, AppendError> {
         append.check(self.inner.shared.boot)?;
-        let (found, max) = (append.weight(), self.inner.commit_bytes_max);
+        let (found, max) = (append.weight(), self.inner.config.commit_bytes_max());
         if found > max {
             return Err(RefusedAppend::TooLarge { found, max }.into());
         }
@@ -258,6 +264,27 @@ impl LogHandle {
         LogStats::of(&self.inner.shared)
     }
 
+    /// Why blocks cannot be written, while they cannot. What is committed is safe in the WAL all the same.
+    pub fn seal_trouble(&self) -> Option<SealTrouble> {
+        self.inner.shared.seal_trouble().clone()
+    }
+
+    /// Records that should be in a block by now and are not, because blocks cannot be written.
+    pub fn overdue_records(&self) -> u64 {
+        if self.seal_trouble().is_none() {
+            return 0;
+        }
+        let now = (self.inner.clock)();
+        let tail = self.inner.shared.tail();
+        let overdue = |class: Class| {
+            let before_ms = now.mono_ms.saturating_sub(self.inner.config.seal_wait_ms(class));
+            let frames = tail.frames(class);
+            let old = frames.filter(|f| f.base.boot != now.boot || f.base.mono_ms <= before_ms);
+            old.map(|f| f.range.len()).sum::<u64>()
+        };
+        Class::ALL.into_iter().map(overdue).sum()
+    }
+
     /// Commits what is pending, marks the log as closed in order and stops its threads. Blocks for one commit, and for
     /// a seal that is under way.
     pub fn close(&self) -> Result<(), CloseError> {
@@ -318,6 +345,8 @@ pub struct LogStats {
     pub wal_bytes: u64,
     /// WAL files there are.
     pub wal_files: u64,
+    /// How much of these files is taken until blocks are written, of 100.
+    pub wal_used_percent: u64,
     /// Bytes waiting for a commit.
     pub pending_bytes: u64,
     /// Records committed.
@@ -363,12 +392,13 @@ impl LogStats {
     fn of(shared: &Shared) -> LogStats {
         let c = &shared.counters;
         let tail = shared.tail();
-        let tail_records = hub_model::Class::ALL.into_iter().map(|class| tail.records(class)).sum();
+        let tail_records = Class::ALL.into_iter().map(|class| tail.records(class)).sum();
         LogStats {
             commits: get(&c.commits),
             commit_failures: get(&c.commit_failures),
             wal_bytes: get(&c.wal_bytes),
             wal_files: get(&c.wal_files),
+            wal_used_percent: get(&c.wal_used_percent),
             pending_bytes: get(&c.pending_bytes),
             records: get(&c.records),
             duplicates: get(&c.duplicates),

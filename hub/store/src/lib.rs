@@ -27,8 +27,10 @@ mod outbox;
 mod outbox_test;
 mod reader;
 mod record;
+mod repeated;
 mod salvage;
 mod seal;
+mod sealer;
 mod shared;
 mod table;
 mod tail;
@@ -40,7 +42,9 @@ pub use append::{
 };
 pub use catalog::Catalog;
 pub use field::Malformed;
-pub use handle::{Clock, CloseError, LogConfig, LogHandle, LogStats, Receipt, SealError, open, open_on};
+pub use handle::{
+    Clock, CloseError, LogConfig, LogHandle, LogStats, Receipt, SealError, SealTrouble, open, open_on,
+};
 pub use ledger::{ClassLedger, Ledger};
 pub use open::{OpenContext, OpenError, Recovery};
 pub use outbox::{Content, HeldClass, OUTBOX_ITEMS_MAX, Outbox, OutboxItem, Recheck};

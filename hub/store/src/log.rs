@@ -46,6 +46,14 @@ impl CoreConfig {
         }
     }
 
+    /// How long records of a class wait for company in their block.
+    pub(crate) const fn seal_wait_ms(&self, class: Class) -> u64 {
+        match class {
+            Class::Alarm | Class::Event | Class::Audit | Class::Meta => SEAL_PRECIOUS_MS,
+            Class::Telemetry | Class::Bulk | Class::Rollup => self.seal_after_ms,
+        }
+    }
+
     /// The most encoded bytes of one commit: a quarter of a file, so that no file is left half empty.
     pub(crate) fn commit_bytes_max(&self) -> usize {
         usize::try_from(self.wal_file_bytes / 4).unwrap_or(usize::MAX).min(2 * 1024 * 1024)
@@ -294,7 +302,10 @@ impl Log {
                 Err(error @ (WalError::Full | WalError::TooLarge(_))) => return Err(error),
                 Err(WalError::Io(error)) => {
                     add(&self.shared.counters.commit_failures, 1);
-                    tracing::error!(%error, "a WAL file failed and is given up; the commit goes to another");
+                    // While commits fail anyway, the writer says so from time to time.
+                    if get(&self.shared.counters.blocked_since_ms) == 0 {
+                        tracing::error!(%error, "a WAL file failed and is given up; the commit goes to another");
+                    }
                     if attempt == WRITE_ATTEMPTS {
                         return Err(WalError::Io(error));
                     }
@@ -348,7 +359,12 @@ impl Log {
         add(&counters.commits, 1);
         add(&counters.records, records);
         set(&counters.wal_bytes, self.wal.bytes_written);
-        set(&counters.wal_files, self.wal.file_count() as u64);
+        self.measure_wal();
+    }
+
+    fn measure_wal(&self) {
+        set(&self.shared.counters.wal_files, self.wal.file_count() as u64);
+        set(&self.shared.counters.wal_used_percent, self.wal.used_percent());
     }
 
     /// What should be sealed now, if anything. Until [`Log::sealed`] is told how it went, there is no further plan.
@@ -417,11 +433,7 @@ impl Log {
 
     fn due(&self, class: Class, records: u64, now_ms: u64, all: bool) -> Due {
         let Some(since) = self.waiting_since_ms[class.index()] else { return Due::No };
-        let wait = match class {
-            Class::Alarm | Class::Event | Class::Audit | Class::Meta => SEAL_PRECIOUS_MS,
-            Class::Telemetry | Class::Bulk | Class::Rollup => self.config.seal_after_ms,
-        };
-        if all || now_ms.saturating_sub(since) >= wait {
+        if all || now_ms.saturating_sub(since) >= self.config.seal_wait_ms(class) {
             Due::All
         } else if records > crate::block::BLOCK_RECORDS_MAX as u64 {
             Due::Full
@@ -436,12 +448,8 @@ impl Log {
             return None;
         }
         let due = |class: Class| {
-            let wait = if class.number() <= Class::Meta.number() {
-                SEAL_PRECIOUS_MS
-            } else {
-                self.config.seal_after_ms
-            };
-            self.waiting_since_ms[class.index()].map(|since| since + wait)
+            let wait_ms = self.config.seal_wait_ms(class);
+            self.waiting_since_ms[class.index()].map(|since| since + wait_ms)
         };
         Class::ALL.into_iter().filter_map(due).min()
     }
@@ -476,7 +484,7 @@ impl Log {
         self.reserved = plan.info.reserved;
         self.wal.handle_sealed(plan.sealed);
         self.wal.handle_listed(plan.info.files.clone());
-        set(&self.shared.counters.wal_files, self.wal.file_count() as u64);
+        self.measure_wal();
     }
 
     /// Whether a plan is out.

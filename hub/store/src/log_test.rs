@@ -205,6 +205,7 @@ fn a_damaged_block_is_one_error_and_the_rest_follows() {
     }
     let (log, _) = open(&disk.restart(), at(9));
     let reader = Reader::new(log.shared());
+    assert_eq!(reader.damaged().expect("the index reads"), []);
     let mut damaged = Vec::new();
     let mut read = Vec::new();
     for item in reader.records(Class::Telemetry, 0) {
@@ -215,6 +216,11 @@ fn a_damaged_block_is_one_error_and_the_rest_follows() {
         }
     }
     assert_eq!(damaged, [SeqRange::new(10, 20)]);
+    assert_eq!(
+        reader.damaged().expect("the index reads"),
+        [(Class::Telemetry, SeqRange::new(10, 20))],
+        "it is remembered"
+    );
     assert_eq!(read, (0..10).chain(20..30).collect::<Vec<_>>());
 }
 

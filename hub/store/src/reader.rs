@@ -91,6 +91,19 @@ impl Reader {
         Ok(ledger::gaps(&self.shared)?)
     }
 
+    /// Blocks that queries met damaged since the log was opened and that are still there: those that became gaps, were
+    /// evicted or expired are not among them.
+    pub fn damaged(&self) -> Result<Vec<(Class, SeqRange)>, ReadError> {
+        let mut there = Vec::new();
+        for (class, range) in self.shared.damaged_seen() {
+            let row = self.shared.tables.index_at(self.shared.epoch, class, range.from)?;
+            if row.is_some_and(|row| row.range == range) {
+                there.push((class, range));
+            }
+        }
+        Ok(there)
+    }
+
     /// The records of a class from a number on, up to what is there now.
     pub fn records(&self, class: Class, from_seq: u64) -> Records {
         let end = self.shared.tail().next[class.index()];
@@ -234,7 +247,7 @@ impl Records {
         };
         let records = self.decode_wanted(&bytes);
         if records.is_err() {
-            add(&self.shared.counters.damaged_reads, 1);
+            self.shared.note_damaged(self.class, row.range);
         }
         let (class, range) = (self.class.name(), row.range);
         self.take(range, records.map_err(|source| ReadError::Damaged { class, range, source }))

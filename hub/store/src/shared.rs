@@ -1,14 +1,19 @@
 //! What the writer, the sealer and the readers share.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
-use hub_model::{BootId, HubId, LogEpoch};
+use hub_model::{BootId, Class, HubId, LogEpoch, SeqRange};
 use tokio::sync::watch;
 
 use crate::catalog::Catalog;
+use crate::handle::SealTrouble;
 use crate::table::Tables;
 use crate::tail::Tail;
+
+/// Damaged blocks that are remembered for people; a disk with more of them is told in time.
+const DAMAGED_SEEN_MAX: usize = 1024;
 
 /// Shared by reference; each lock guards a few synchronous lines.
 #[derive(Debug)]
@@ -19,6 +24,10 @@ pub(crate) struct Shared {
     pub(crate) tables: Tables,
     tail: Mutex<Tail>,
     catalog: RwLock<Catalog>,
+    /// Set while blocks cannot be written.
+    seal_trouble: Mutex<Option<SealTrouble>>,
+    /// Blocks that readers met damaged, by where they begin: at most [`DAMAGED_SEEN_MAX`].
+    damaged_seen: Mutex<BTreeMap<(Class, u64), SeqRange>>,
     pub(crate) counters: Counters,
     /// Raised whenever the tables have something else to send.
     pub(crate) changed: watch::Sender<u64>,
@@ -34,8 +43,18 @@ impl Shared {
         catalog: Catalog,
     ) -> Shared {
         let (tail, catalog) = (Mutex::new(tail), RwLock::new(catalog));
-        let changed = watch::Sender::new(0);
-        Shared { hub, epoch, boot, tables, tail, catalog, counters: Counters::default(), changed }
+        Shared {
+            hub,
+            epoch,
+            boot,
+            tables,
+            tail,
+            catalog,
+            seal_trouble: Mutex::new(None),
+            damaged_seen: Mutex::new(BTreeMap::new()),
+            counters: Counters::default(),
+            changed: watch::Sender::new(0),
+        }
     }
 
     /// Says that the tables have something else to send.
@@ -47,6 +66,26 @@ impl Shared {
         // Every change to the tail is made of steps that cannot panic half-way, so a poisoned lock still guards a
         // tail that is whole.
         self.tail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why blocks cannot be written, while they cannot.
+    pub(crate) fn seal_trouble(&self) -> MutexGuard<'_, Option<SealTrouble>> {
+        self.seal_trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A reader met a block that does not decode.
+    pub(crate) fn note_damaged(&self, class: Class, range: SeqRange) {
+        add(&self.counters.damaged_reads, 1);
+        let mut seen = self.damaged_seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.len() < DAMAGED_SEEN_MAX {
+            seen.insert((class, range.from), range);
+        }
+    }
+
+    /// Blocks that readers met damaged.
+    pub(crate) fn damaged_seen(&self) -> Vec<(Class, SeqRange)> {
+        let seen = self.damaged_seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.iter().map(|((class, _), range)| (*class, *range)).collect()
     }
 
     pub(crate) fn with_catalog<T>(&self, look: impl FnOnce(&Catalog) -> T) -> T {
@@ -65,6 +104,8 @@ pub(crate) struct Counters {
     pub(crate) commit_failures: AtomicU64,
     pub(crate) wal_bytes: AtomicU64,
     pub(crate) wal_files: AtomicU64,
+    /// How much of the WAL is taken until the next seal, of 100.
+    pub(crate) wal_used_percent: AtomicU64,
     pub(crate) pending_bytes: AtomicU64,
     pub(crate) records: AtomicU64,
     pub(crate) duplicates: AtomicU64,

@@ -1,4 +1,4 @@
-//! The two threads: the writer stages, commits and answers; the sealer writes plans to the tables.
+//! The writer's thread: it stages, commits and answers. What it plans, `sealer.rs` writes to the tables.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,14 +9,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use crate::append::{Append, AppendError, Stored};
 use crate::handle::Clock;
-use crate::log::{Log, Staged, evict, seal};
+use crate::log::{Log, Staged};
+use crate::repeated::Repeated;
 use crate::seal::SealPlan;
 use crate::shared::{Shared, get, set};
 use crate::wal::group::GroupCommit;
 use crate::wal::{Sealed, WalError};
 
 /// After a commit or seal that failed, it is tried again this much later.
-const RETRY: Duration = Duration::from_secs(1);
+pub(crate) const RETRY: Duration = Duration::from_secs(1);
 /// A closing log waits this long for its last commit.
 const CLOSE_MAX_MS: u64 = 5_000;
 /// How often the writer looks up when nothing is due.
@@ -69,6 +70,7 @@ pub(crate) struct Writer {
     backlog: VecDeque<Message>,
     /// Set after a failed commit: not before this moment again, unless a seal made room.
     retry_at_ms: Option<u64>,
+    put_off: Repeated,
     /// Who waits for everything to be sealed, each with how far that was when it asked.
     sealing_for: Vec<(Sealed, oneshot::Sender<()>)>,
 }
@@ -98,6 +100,7 @@ impl Writer {
             waiters: Vec::new(),
             backlog: VecDeque::new(),
             retry_at_ms: None,
+            put_off: Repeated::default(),
             sealing_for: Vec::new(),
         }
     }
@@ -238,6 +241,9 @@ impl Writer {
             }
             self.retry_at_ms = None;
             set(&self.shared.counters.blocked_since_ms, 0);
+            if let Some(times) = self.put_off.end() {
+                tracing::info!(times, "commits work again");
+            }
             self.group.reset();
             for waiter in self.waiters.drain(..) {
                 answer(waiter.done, Ok(waiter.stored));
@@ -272,12 +278,16 @@ impl Writer {
                 tracing::debug!("commits wait for the tables to take over a WAL file");
             }
             WalError::Full => {
-                tracing::warn!(
-                    "every WAL file is full; acknowledgements are withheld until a seal makes room"
-                );
+                if self.put_off.is_told("full", now_ms) {
+                    tracing::warn!(
+                        "every WAL file is full; acknowledgements are withheld until a seal makes room"
+                    );
+                }
             }
             WalError::Io(_) | WalError::TooLarge(_) => {
-                tracing::error!(%error, "a commit failed; acknowledgements are withheld until it works");
+                if self.put_off.is_told(error.to_string(), now_ms) {
+                    tracing::error!(%error, "a commit failed; acknowledgements are withheld until it works");
+                }
             }
         }
         self.retry_at_ms = Some(now_ms + u64::try_from(RETRY.as_millis()).unwrap_or(1000));
@@ -350,52 +360,5 @@ fn answer(done: oneshot::Sender<Result<Stored, AppendError>>, result: Result<Sto
     if done.send(result).is_err() {
         // A publisher that went away; its data is stored all the same.
         tracing::trace!("nobody waits for this answer");
-    }
-}
-
-/// Runs the sealer. A panic is told through `fatal`: without a sealer the WAL fills and nothing is stored any more.
-pub(crate) fn run_sealer(
-    shared: &Arc<Shared>,
-    plans: &Receiver<Box<SealPlan>>,
-    inbox: &SyncSender<Message>,
-    quota_bytes: u64,
-    fatal: &watch::Sender<Option<String>>,
-    room: &Semaphore,
-) {
-    let work = || write_plans(shared, plans, inbox, quota_bytes);
-    if std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_err() {
-        room.close();
-        fatal.send_replace(Some("the log's sealer panicked".to_owned()));
-    }
-}
-
-/// Writes plans until the writer is gone, and keeps the tables within their quota.
-fn write_plans(
-    shared: &Arc<Shared>,
-    plans: &Receiver<Box<SealPlan>>,
-    inbox: &SyncSender<Message>,
-    quota_bytes: u64,
-) {
-    while let Ok(plan) = plans.recv() {
-        while let Err(error) = seal(shared, &plan) {
-            tracing::error!(%error, "sealing failed; the records stay in the WAL and it is tried again");
-            // Nothing is sent while a plan is out, so this only waits, or ends with the writer.
-            if matches!(plans.recv_timeout(RETRY), Err(RecvTimeoutError::Disconnected)) {
-                return;
-            }
-        }
-        if let Err(error) = evict(shared, quota_bytes) {
-            tracing::error!(%error, "evicting failed; it is tried again with the next seal");
-            // Readers need the tables before the next write opens them.
-            while let Err(error) = shared.tables.reopen() {
-                tracing::error!(%error, "the tables do not open again yet");
-                if matches!(plans.recv_timeout(RETRY), Err(RecvTimeoutError::Disconnected)) {
-                    return;
-                }
-            }
-        }
-        if inbox.send(Message::Sealed(plan)).is_err() {
-            return;
-        }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hub_model::{BootId, BootStamp, Class, HubId, RangeSet, Sample, SeqRange, SeriesId, Value};
+use hub_store::disk::sim::{Faults, SimDisk};
 use hub_store::{
     Append, AppendError, Content, LogConfig, LogHandle, OpenContext, OpenError, Record, Recovery,
     RefusedAppend, SealError, Urgency,
@@ -195,4 +196,54 @@ fn everything_is_sealed_on_request_and_the_outbox_gives_and_confirms_while_it_is
     log.seal_now_blocking().expect("there is nothing to do");
     log.close().expect("it closes");
     assert_eq!(log.seal_now_blocking(), Err(SealError::Stopped));
+}
+
+/// What does not compress, so that blocks need room.
+fn noise(n: u64) -> Append {
+    let now = BootStamp { boot: BootId::from_bytes([1; 16]), mono_ms: n };
+    let mut state = n + 1;
+    let mut bytes = Vec::new();
+    for _ in 0..500 {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        bytes.extend_from_slice(&(state >> 20).to_le_bytes());
+    }
+    let samples = vec![Sample::observed(SeriesId(1), now, Value::Bytes(bytes.into()))];
+    Append { samples, urgency: Urgency::Now, ..Append::default() }
+}
+
+#[test]
+fn blocks_that_cannot_be_written_are_told_and_follow_when_there_is_room_again() {
+    let disk = SimDisk::new(3);
+    let clock = clock(1000);
+    let context = OpenContext { hub: HubId::from_bytes([9; 16]), now: clock(), seed: [7; 32] };
+    let config = LogConfig { seal_after: Duration::from_millis(1), ..LogConfig::default() };
+    let (log, _) = hub_store::open_on(Arc::new(disk.clone()), config, &context, clock).expect("it opens");
+    assert_eq!((log.seal_trouble(), log.overdue_records()), (None, 0));
+    disk.set_faults(Faults { no_space_per_mille: 1000, ..Faults::default() });
+    let store = |n| log.append_blocking(noise(n)).and_then(hub_store::Receipt::wait).expect("it is stored");
+    let mut stored = 0;
+    while log.seal_trouble().is_none() {
+        assert!(stored < 20_000, "blocks are still written");
+        store(stored);
+        stored += 1;
+        while log.stats().tail_records > 100 && log.seal_trouble().is_none() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+    // Commits go on, and say how long they can.
+    (stored..stored + 10).for_each(|n| {
+        store(n);
+    });
+    stored += 10;
+    let trouble = log.seal_trouble().expect("it is still there");
+    assert_eq!(trouble.why, "the disk is full");
+    let (stats, overdue) = (log.stats(), log.overdue_records());
+    assert!(trouble.since_ms >= 1000 && stats.seal_failures >= 1, "{trouble:?} {stats:?}");
+    assert!(overdue > 0 && overdue <= stats.tail_records, "{overdue} {stats:?}");
+    assert!((1..100).contains(&stats.wal_used_percent), "{stats:?}");
+    disk.set_faults(Faults::default());
+    log.seal_now_blocking().expect("it seals");
+    assert_eq!((log.seal_trouble(), log.overdue_records()), (None, 0));
+    assert_eq!(log.reader().records(Class::Telemetry, 0).filter(Result::is_ok).count() as u64, stored);
+    log.close().expect("it closes");
 }

@@ -61,6 +61,26 @@ from_redb!(
     redb::SetDurabilityError
 );
 
+impl TableError {
+    /// What it says of the disk, as a clause for people; `None` for what only follows from an earlier failure.
+    pub(crate) fn disk_trouble(&self) -> Option<String> {
+        let TableError::Redb(error) = self else {
+            return (!matches!(self, TableError::Closed)).then(|| self.to_string());
+        };
+        match error.as_ref() {
+            redb::Error::PreviousIo | redb::Error::DatabaseClosed => None,
+            redb::Error::Io(error) if error.kind() == io::ErrorKind::StorageFull => {
+                Some("the disk is full".to_owned())
+            }
+            redb::Error::Io(error) if error.kind() == io::ErrorKind::QuotaExceeded => {
+                Some("the disk's quota for this user is used up".to_owned())
+            }
+            redb::Error::Io(error) => Some(format!("the disk fails: {error}")),
+            _ => Some(self.to_string()),
+        }
+    }
+}
+
 /// Everything one seal writes, in one transaction.
 #[derive(Debug, Default)]
 pub(crate) struct SealWrite {
@@ -127,7 +147,8 @@ impl Tables {
         if matches!(done, Err(TableError::Redb(_) | TableError::Panicked | TableError::Closed)) {
             self.broken.store(true, Ordering::Relaxed);
             if let Err(error) = self.reopen_broken() {
-                tracing::error!(%error, "the tables do not open again yet; it is tried before the next write");
+                // Whoever writes hears of the failure itself, and says it.
+                tracing::debug!(%error, "the tables do not open again yet; it is tried before the next write");
             }
         }
         drop(writing);

@@ -150,6 +150,17 @@ impl Wal {
         self.files.len()
     }
 
+    /// How much of the files is taken until the next seal, of 100.
+    pub(crate) fn used_percent(&self) -> u64 {
+        let taken = |(at, file): (usize, &WalFile)| match (file.state, self.current) {
+            (FileState::New | FileState::Free, _) => 0,
+            (FileState::Used { .. }, Some((current, position))) if current == at => position,
+            (FileState::Used { .. } | FileState::Retired, _) => file.len,
+        };
+        let all: u64 = self.files.iter().map(|file| file.len).sum();
+        (self.files.iter().enumerate().map(taken).sum::<u64>() * 100).checked_div(all).unwrap_or(100)
+    }
+
     /// The files as the tables should list them.
     pub(crate) fn list(&self) -> Vec<KnownFile> {
         let kept = self.files.iter().filter(|f| f.state != FileState::Retired);
