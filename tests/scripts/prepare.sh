@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests need beyond Rust: Debian packages, MQTT clients and a Modbus server in a Python environment of
+# Installs what the tests need beyond Rust: Debian packages (a broker among them), MQTT clients and a Modbus server in a Python environment of
 # their own, and a Modbus server on Debian's libmodbus.
 # Installs only what is missing, starts no service, asks nothing; without root it says what to install.
 set -euo pipefail
@@ -16,6 +16,7 @@ need() { # need PACKAGE COMMAND…: the package is missing when the command fail
 }
 need build-essential cc --version
 need libmodbus-dev test -e /usr/include/modbus/modbus.h
+need mosquitto test -x /usr/sbin/mosquitto
 need mosquitto-clients command -v mosquitto_pub
 need python3 python3 --version
 need python3-venv python3 -c 'import venv, ensurepip'
@@ -25,6 +26,18 @@ if [ "${#missing[@]}" -gt 0 ]; then
         echo "missing: ${missing[*]}"
         echo "install them first, on Debian: sudo apt-get install --no-install-recommends ${missing[*]}"
         exit 1
+    fi
+    # Debian starts what it installs, and a broker on port 1883 would stand in the way of the hub: the tests start their
+    # own. The mask stays, so that a restart of the machine does not start it either.
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+        printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod +x "$policy"
+        trap 'rm -f "$policy"' EXIT
+    fi
+    if [[ " ${missing[*]} " == *" mosquitto "* ]] && [ ! -e /etc/systemd/system/mosquitto.service ]; then
+        mkdir -p /etc/systemd/system
+        ln -s /dev/null /etc/systemd/system/mosquitto.service
+        echo "mosquitto's own service is masked: \`systemctl unmask mosquitto\` lets it start"
     fi
     apt-get update -q
     apt-get install -y -q --no-install-recommends "${missing[@]}"
