@@ -30,7 +30,7 @@ macro_rules! counts {
         #[derive(Debug)]
         pub struct Counts {
             $($(#[$doc])* pub $name: Count,)*
-            /// Whether the last commit failed.
+            /// Whether the last commit or the last look whether anything can be stored failed.
             pub storing_fails: AtomicBool,
             unreadable: Mutex<Unreadable>,
             refused: Vec<Count>,

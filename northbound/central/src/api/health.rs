@@ -52,9 +52,8 @@ fn trouble(app: &App) -> Option<String> {
         return Some(format!("a part has ended ({task}); restart central and report its log"));
     }
     let failing = app.counts.storing_fails.load(std::sync::atomic::Ordering::Relaxed);
-    failing.then(|| {
-        "blocks cannot be stored: the disk is full or fails; hubs keep their data meanwhile".to_owned()
-    })
+    failing
+        .then(|| "central cannot store: the disk is full or fails; hubs keep their data meanwhile".to_owned())
 }
 
 fn warnings(app: &App) -> Vec<String> {

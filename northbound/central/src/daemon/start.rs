@@ -140,7 +140,8 @@ async fn wire(
     // From here on nothing fails: the end of a task would be told as a fault.
     let (supervisor, ended) = Supervisor::new(tokio::runtime::Handle::current());
     let definitions = Arc::new(Notify::new());
-    let (ingest, ingest_task) = Ingest::new(storage.clone(), clock, counts.clone(), definitions.clone());
+    let (ingest, mut ingest_task) = Ingest::new(storage.clone(), clock, counts.clone(), definitions.clone());
+    ingest_task.probe().await;
     supervisor.spawn("ingest", Rule::Vital, ingest_task.run(supervisor.stop_signal()));
     let decoder = Decoder::new(storage.clone(), ingest.clone(), counts.clone(), definitions);
     let app = Arc::new(App {

@@ -211,6 +211,7 @@ impl Committer {
         let mut tx = self.storage.write().await?;
         let mut db = tx.db();
         if !db.overlapping(hub, lane, row.range, OVERLAPS_MAX).await?.contains(row) {
+            tx.take_back().await?;
             return Ok(false);
         }
         take_out(&mut db, hub, lane, row, now).await?;
@@ -230,6 +231,11 @@ impl Committer {
         self.leftovers.extend(emptied);
         self.collect().await;
         Ok(true)
+    }
+
+    /// See [`Storage::doubt`].
+    pub(super) fn doubt(&self) -> Arc<Notify> {
+        self.storage.doubt()
     }
 
     /// Stores as much as a full batch, and takes it out again: whether there is room for what hubs send.

@@ -26,6 +26,9 @@ const FAILURE_PAUSE: Duration = Duration::from_millis(200);
 /// each time.
 const PROBE_EVERY: Duration = Duration::from_secs(5);
 
+/// How often it is tried at most whether anything can be stored because some other write failed.
+const DOUBT_EVERY: Duration = Duration::from_secs(1);
+
 /// Owns `ranges` and `coverage`.
 #[derive(Debug)]
 pub struct IngestTask {
@@ -36,7 +39,12 @@ pub struct IngestTask {
     counts: Arc<Counts>,
     holes: Holes,
     pace: Pace,
+    /// Some write did not end as it should.
+    is_doubtful: bool,
+    /// By the monotonic clock.
+    probed_ms: Option<u64>,
     pub(super) probe_every: Duration,
+    pub(super) doubt_every: Duration,
 }
 
 impl Ingest {
@@ -60,7 +68,10 @@ impl Ingest {
             counts: Arc::clone(&counts),
             holes: holes.clone(),
             pace,
+            is_doubtful: false,
+            probed_ms: None,
             probe_every: PROBE_EVERY,
+            doubt_every: DOUBT_EVERY,
         };
         (Ingest { inbox: outbox, room, counts, holes }, task)
     }
@@ -70,15 +81,20 @@ impl IngestTask {
     /// Works until the stop signal, and then commits what waits.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let mut stopping = false;
+        let doubt = self.committer.doubt();
         loop {
             if !self.queues.is_empty() {
                 self.store().await;
                 continue;
             }
-            let fails = self.counts.storing_fails.load(Ordering::Relaxed);
+            let probe_in = self.probe_in();
             let request = tokio::select! {
                 request = self.inbox.recv() => request,
-                () = tokio::time::sleep(self.probe_every), if fails && !stopping => {
+                () = doubt.notified(), if !stopping => {
+                    self.is_doubtful = true;
+                    continue;
+                }
+                () = tokio::time::sleep(probe_in.unwrap_or_default()), if probe_in.is_some() && !stopping => {
                     self.probe().await;
                     continue;
                 }
@@ -170,17 +186,42 @@ impl IngestTask {
         }
     }
 
-    /// Hubs may be away, or keep what they have for a while: that there is room again is found out without them.
-    async fn probe(&mut self) {
-        match self.committer.probe(self.clock.utc()).await {
+    /// How long until it is to be tried whether anything can be stored, if it is.
+    fn probe_in(&self) -> Option<Duration> {
+        let every = if self.counts.storing_fails.load(Ordering::Relaxed) {
+            self.probe_every
+        } else if self.is_doubtful {
+            self.doubt_every
+        } else {
+            return None;
+        };
+        let since = self.probed_ms.map(|at| self.clock.mono_ms().saturating_sub(at));
+        Some(since.map_or(Duration::ZERO, |since| every.saturating_sub(Duration::from_millis(since))))
+    }
+
+    /// Hubs may be away, or keep what they have for a while: whether there is room is found out without them. Also
+    /// before anything else, so that a start with a full disk says so.
+    pub async fn probe(&mut self) {
+        let probed = self.committer.probe(self.clock.utc()).await;
+        self.probed_ms = Some(self.clock.mono_ms());
+        match probed {
             Ok(()) => self.stores_again(),
-            Err(error) => debug!(%error, "blocks still cannot be stored"),
+            Err(error) => self.stores_not(&error),
         }
     }
 
-    fn stores_again(&self) {
+    fn stores_again(&mut self) {
+        self.is_doubtful = false;
         if self.counts.storing_fails.swap(false, Ordering::Relaxed) {
-            info!("blocks can be stored again");
+            info!("central can store again");
+        }
+    }
+
+    fn stores_not(&self, error: &StorageError) {
+        if self.counts.storing_fails.swap(true, Ordering::Relaxed) {
+            debug!(%error, "central still cannot store");
+        } else {
+            error!(%error, "central cannot store: hubs keep what they have and try again; look at the disk");
         }
     }
 
@@ -216,9 +257,8 @@ impl IngestTask {
     /// Every arrival of the batch is answered the same: nothing of it is there, or at least nobody was told so.
     async fn fail(&mut self, batch: Vec<Waiting>, error: &StorageError) {
         self.counts.commit_failures.add(1);
-        if !self.counts.storing_fails.swap(true, Ordering::Relaxed) {
-            error!(%error, "blocks cannot be stored: hubs keep them and try again; look at the disk");
-        }
+        self.stores_not(error);
+        self.probed_ms = Some(self.clock.mono_ms());
         for waiting in batch {
             self.counts.refused(RefusalCode::StorageFailed);
             let detail = "central cannot store at the moment; keep it and try again".to_owned();

@@ -305,7 +305,7 @@ async fn a_damaged_block_is_given_up_once() {
 #[tokio::test]
 async fn room_that_is_there_again_is_found_without_any_hub() {
     let folder = Folder::new("probe");
-    let faulty = Faulty::start(&folder).await;
+    let faulty = Faulty::probing(&folder, Duration::from_millis(20)).await;
     let fails = |faulty: &Faulty| faulty.counts.storing_fails.load(std::sync::atomic::Ordering::Relaxed);
     faulty.fault.set(Step::BeforeObject, Mishap::Fail);
     assert!(matches!(faulty.store(&[block(r(0, 10))]).await[0], Some(Placed::Refused(..))));
@@ -327,6 +327,39 @@ async fn room_that_is_there_again_is_found_without_any_hub() {
     faulty.end().await;
 }
 
+#[tokio::test]
+async fn a_full_database_is_told_and_blocks_go_on_when_there_is_room() {
+    let folder = Folder::new("full-database");
+    let faulty = Faulty::probing(&folder, Duration::from_millis(20)).await;
+    let fails = |faulty: &Faulty| faulty.counts.storing_fails.load(std::sync::atomic::Ordering::Relaxed);
+    let becomes = async |faulty: &Faulty, wanted: bool| {
+        let turned = async {
+            while fails(faulty) != wanted {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), turned).await.expect("it is found out by itself");
+    };
+    faulty.storage.set_full(true);
+    let mut next = 0;
+    while faulty.store(&[block(r(next, next + 10))]).await[0] == Some(Placed::Accounted) {
+        next += 10;
+        assert!(next < 10_000, "there is always room");
+    }
+    becomes(&faulty, true).await;
+    faulty.storage.set_full(false);
+    assert_eq!(faulty.store(&[block(r(next, next + 10))]).await, [Some(Placed::Accounted)]);
+    becomes(&faulty, false).await;
+
+    // A write of another kind that failed: whether blocks can be stored is looked at.
+    faulty.fault.set(Step::BeforeObject, Mishap::Fail);
+    drop(faulty.storage.write().await.unwrap());
+    becomes(&faulty, true).await;
+    becomes(&faulty, false).await;
+    assert_eq!(faulty.store(&[block(r(20_000, 20_010))]).await, [Some(Placed::Accounted)]);
+    faulty.end().await;
+}
+
 /// An ingest whose steps can be made to go wrong.
 struct Faulty {
     storage: Storage,
@@ -337,14 +370,20 @@ struct Faulty {
 }
 
 impl Faulty {
+    /// Blocks are all that is ever written.
     async fn start(folder: &Folder) -> Faulty {
+        Faulty::probing(folder, Duration::from_secs(3_600)).await
+    }
+
+    /// Looks so often whether anything can be stored.
+    async fn probing(folder: &Folder, every: Duration) -> Faulty {
         let (storage, _) = Storage::create(folder.path(), "Test", NOW).await.unwrap();
         let counts = Arc::new(Counts::default());
         repair(&storage, &counts, NOW).await.unwrap();
         let (ingest, mut task) =
             Ingest::new(storage.clone(), Clock::new(), counts.clone(), Arc::new(Notify::new()));
         let fault = task.committer.fault.clone();
-        task.probe_every = Duration::from_millis(20);
+        (task.probe_every, task.doubt_every) = (every, every);
         let (supervisor, _ended) = Supervisor::new(tokio::runtime::Handle::current());
         supervisor.spawn("ingest", Rule::Passing, task.run(supervisor.stop_signal()));
         Faulty { storage, ingest, fault, counts, supervisor }

@@ -12,9 +12,11 @@ use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{Sqlite, SqliteConnection, Transaction};
+use sqlx::{Sqlite, SqliteConnection};
+use tokio::sync::Notify;
 
 use super::packs::Packs;
+use super::writer::{Writer, WriterTx};
 use super::{StorageError, folder, schema};
 use crate::entropy;
 
@@ -38,7 +40,7 @@ struct Inner {
     dir: PathBuf,
     org: OrgId,
     org_text: String,
-    writer: SqlitePool,
+    writer: Writer,
     readers: SqlitePool,
     packs: Packs,
 }
@@ -54,7 +56,7 @@ pub struct Db<'c> {
 /// A transaction that writes. Dropped without a commit, nothing of it has happened.
 #[derive(Debug)]
 pub struct Writing {
-    tx: Transaction<'static, Sqlite>,
+    tx: WriterTx,
     org: String,
 }
 
@@ -68,12 +70,17 @@ pub struct Reading {
 impl Writing {
     /// The tables.
     pub fn db(&mut self) -> Db<'_> {
-        Db { conn: &mut self.tx, org: &self.org }
+        Db { conn: self.tx.conn(), org: &self.org }
     }
 
     /// Makes it happen, durably. After an error it may have happened or not.
     pub async fn commit(self) -> Result<(), StorageError> {
-        Ok(self.tx.commit().await?)
+        self.tx.commit().await
+    }
+
+    /// Ends it on purpose, with nothing of it done. What is only dropped counts as failed.
+    pub async fn take_back(self) -> Result<(), StorageError> {
+        self.tx.take_back().await
     }
 }
 
@@ -92,13 +99,13 @@ impl Storage {
         folder::make(&folder::objects(dir))?;
         let (writer, readers) = connect(dir).await?;
         schema::migrate(&writer, now).await?;
-        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
-        let found = super::orgs::find(&mut tx).await?;
+        let mut tx = writer.begin().await?;
+        let found = super::orgs::find(tx.conn()).await?;
         let org = match found {
             Some(org) => org,
             None => {
                 let org = OrgId::new(entropy::ulid(now)?);
-                super::orgs::insert(&mut tx, org, org_name, now).await?;
+                super::orgs::insert(tx.conn(), org, org_name, now).await?;
                 org
             }
         };
@@ -123,7 +130,7 @@ impl Storage {
         Storage::new(dir, org, writer, readers)
     }
 
-    fn new(dir: &Path, org: OrgId, writer: SqlitePool, readers: SqlitePool) -> Result<Storage, StorageError> {
+    fn new(dir: &Path, org: OrgId, writer: Writer, readers: SqlitePool) -> Result<Storage, StorageError> {
         let packs = Packs::open(&folder::objects(dir), org)?;
         let inner = Inner { dir: dir.to_owned(), org, org_text: org.to_string(), writer, readers, packs };
         Ok(Storage { inner: Arc::new(inner) })
@@ -151,8 +158,20 @@ impl Storage {
 
     /// Begins to write, as soon as no other writer is at it.
     pub async fn write(&self) -> Result<Writing, StorageError> {
-        let tx = self.inner.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let tx = self.inner.writer.begin().await?;
         Ok(Writing { tx, org: self.inner.org_text.clone() })
+    }
+
+    /// Notified when a transaction could not begin, or was dropped before its end: somebody should look whether
+    /// anything can be stored.
+    pub fn doubt(&self) -> Arc<Notify> {
+        self.inner.writer.doubt()
+    }
+
+    /// From now on the database cannot grow, or can again: a disk that is full.
+    #[cfg(test)]
+    pub(crate) fn set_full(&self, is_full: bool) {
+        self.inner.writer.set_pages_max(if is_full { 1 } else { u32::MAX });
     }
 
     /// Takes a connection for reading, as soon as one is free.
@@ -181,7 +200,7 @@ impl Storage {
     }
 }
 
-async fn connect(dir: &Path) -> Result<(SqlitePool, SqlitePool), StorageError> {
+async fn connect(dir: &Path) -> Result<(Writer, SqlitePool), StorageError> {
     let path = folder::database(dir);
     let options = SqliteConnectOptions::new()
         .filename(&path)
@@ -200,5 +219,5 @@ async fn connect(dir: &Path) -> Result<(SqlitePool, SqlitePool), StorageError> {
     };
     let writer = pool(1).connect_with(options.clone()).await?;
     let readers = pool(READERS_MAX).connect_with(options.pragma("query_only", "1")).await?;
-    Ok((writer, readers))
+    Ok((Writer::new(writer), readers))
 }

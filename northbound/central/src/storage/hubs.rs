@@ -248,7 +248,10 @@ impl Storage {
         let mut tx = self.write().await?;
         let site = match tx.db().claim(enrolment, now).await? {
             Ok(site) => site,
-            Err(refusal) => return Ok(Err(refusal)),
+            Err(refusal) => {
+                tx.take_back().await?;
+                return Ok(Err(refusal));
+            }
         };
         let entry = AuditEntry {
             actor: enrolment.hub.to_string(),

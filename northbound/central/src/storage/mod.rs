@@ -30,6 +30,7 @@ mod series;
 mod settings;
 mod sites;
 mod tokens;
+mod writer;
 mod zero_gaps;
 
 #[cfg(test)]

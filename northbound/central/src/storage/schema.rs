@@ -5,9 +5,9 @@
 //! layer, the ranges of a lane never overlap.
 
 use hub_model::UtcMs;
-use sqlx::sqlite::SqlitePool;
 
 use super::StorageError;
+use super::writer::Writer;
 
 /// One list of statements per version, the first brings version 1.
 const VERSIONS: &[&[&str]] = &[
@@ -95,15 +95,15 @@ const VERSIONS: &[&[&str]] = &[
 ];
 
 /// Brings the database to the version this program knows.
-pub(super) async fn migrate(writer: &SqlitePool, now: UtcMs) -> Result<(), StorageError> {
-    let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
+pub(super) async fn migrate(writer: &Writer, now: UtcMs) -> Result<(), StorageError> {
+    let mut tx = writer.begin().await?;
     sqlx::query(
         "CREATE TABLE IF NOT EXISTS schema_versions (version BIGINT NOT NULL PRIMARY KEY, applied_ms BIGINT NOT NULL)",
     )
-    .execute(&mut *tx)
+    .execute(tx.conn())
     .await?;
     let found: Option<i64> =
-        sqlx::query_scalar("SELECT MAX(version) FROM schema_versions").fetch_one(&mut *tx).await?;
+        sqlx::query_scalar("SELECT MAX(version) FROM schema_versions").fetch_one(tx.conn()).await?;
     let known = i64::try_from(VERSIONS.len()).unwrap_or(i64::MAX);
     let found = found.unwrap_or(0);
     if found > known {
@@ -114,10 +114,10 @@ pub(super) async fn migrate(writer: &SqlitePool, now: UtcMs) -> Result<(), Stora
             continue;
         }
         for statement in *statements {
-            sqlx::query(*statement).execute(&mut *tx).await?;
+            sqlx::query(*statement).execute(tx.conn()).await?;
         }
         let applied = sqlx::query("INSERT INTO schema_versions (version, applied_ms) VALUES ($1, $2)");
-        applied.bind(version).bind(now.0).execute(&mut *tx).await?;
+        applied.bind(version).bind(now.0).execute(tx.conn()).await?;
     }
-    Ok(tx.commit().await?)
+    tx.commit().await
 }
