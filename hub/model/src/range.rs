@@ -89,11 +89,13 @@ pub enum GapCause {
     Expired = 6,
     /// Someone asked for it to be deleted.
     Deleted = 7,
+    /// Files of the write-ahead log were gone or cut: at most these were in them, and it may have been none.
+    Missing = 8,
 }
 
 impl GapCause {
     /// Every cause, in the order of their numbers.
-    pub const ALL: [GapCause; 7] = [
+    pub const ALL: [GapCause; 8] = [
         GapCause::Restart,
         GapCause::Corrupted,
         GapCause::Evicted,
@@ -101,6 +103,7 @@ impl GapCause {
         GapCause::Shed,
         GapCause::Expired,
         GapCause::Deleted,
+        GapCause::Missing,
     ];
 
     /// The fixed number.
@@ -123,6 +126,7 @@ impl GapCause {
             GapCause::Shed => "shed",
             GapCause::Expired => "expired",
             GapCause::Deleted => "deleted",
+            GapCause::Missing => "missing",
         }
     }
 }
@@ -158,7 +162,7 @@ mod tests {
     #[test]
     fn cause_numbers_are_fixed() {
         let numbers: Vec<u8> = GapCause::ALL.iter().map(|c| c.number()).collect();
-        assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 8]);
         assert_eq!(GapCause::from_number(0), None);
     }
 }

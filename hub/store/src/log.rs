@@ -23,6 +23,8 @@ use crate::wal::{Sealed, Wal, WalError};
 
 /// Alarms, events, audit and meta do not wait longer than this for their block.
 const SEAL_PRECIOUS_MS: u64 = 5_000;
+/// Numbers reserved for the first alarms and events: these must not wait for a seal, which a full disk may refuse.
+const FIRST_RESERVE: u64 = 64;
 /// The files a commit is tried in before it is put off.
 const WRITE_ATTEMPTS: usize = 3;
 
@@ -33,14 +35,18 @@ pub(crate) struct CoreConfig {
     pub(crate) seal_after_ms: u64,
     pub(crate) quota_bytes: u64,
     /// How many numbers of telemetry are reserved ahead with each seal; of the classes that are written little, fewer.
-    /// Too small: commits wait for seals. Too large: a WAL file taken away by hand leaves a longer gap row.
+    /// Too small: commits wait for seals, and do not go on while the disk refuses them. Too large: a WAL file taken
+    /// away by hand leaves a longer gap row.
     pub(crate) reserve: u64,
 }
 
 impl CoreConfig {
-    /// How many numbers of a class are reserved ahead.
-    pub(crate) const fn reserve_of(&self, class: Class) -> u64 {
+    /// How many numbers of a class are reserved ahead of `next`. A class that was never used reserves few or none, so
+    /// that a WAL file that is missed is not told as a loss of what there never was; its first records cause a seal.
+    pub(crate) fn reserve_of(&self, class: Class, next: u64) -> u64 {
         match class {
+            Class::Bulk | Class::Rollup | Class::Audit if next == 0 => 0,
+            Class::Alarm | Class::Event if next == 0 => self.reserve.div_ceil(64).min(FIRST_RESERVE),
             Class::Telemetry | Class::Bulk | Class::Rollup => self.reserve,
             Class::Alarm | Class::Event | Class::Audit | Class::Meta => self.reserve.div_ceil(64),
         }
@@ -409,26 +415,41 @@ impl Log {
     /// The store's row as it should be with the next write of the tables.
     fn info(&self, folded: u64) -> StoreInfo {
         let Identity { hub, epoch, secret } = self.identity;
-        let reserved = Class::ALL
-            .map(|c| self.reserved[c.index()].max(self.next[c.index()] + self.config.reserve_of(c)));
+        let reserved =
+            Class::ALL.map(|c| self.reserved[c.index()].max(self.next[c.index()] + self.reserve_of(c)));
         StoreInfo { hub, epoch, secret, folded, reserved, files: self.wal.list() }
+    }
+
+    fn reserve_of(&self, class: Class) -> u64 {
+        self.config.reserve_of(class, self.next[class.index()])
     }
 
     /// Whether a class has used up more than half of its reserved numbers: the next seal reserves more.
     fn is_short_of_numbers(&self) -> bool {
-        let ahead = |c: Class| self.next[c.index()] + self.config.reserve_of(c) / 2;
+        let ahead = |c: Class| self.next[c.index()] + self.reserve_of(c) / 2;
         Class::ALL.into_iter().any(|c| ahead(c) > self.reserved[c.index()])
     }
 
     /// Lets the tables list the WAL files there are, so that all of them can be used, unless they do already.
     pub(crate) fn store_list(&mut self) -> Result<(), TableError> {
         let info = self.info(self.sealed.number);
-        if self.wal.list_differs() {
+        if self.wal.list_differs() || self.is_short_of_numbers() {
             self.shared.tables.put_info(&info)?;
             self.reserved = info.reserved;
         }
         self.wal.handle_listed(info.files);
         Ok(())
+    }
+
+    /// After the last commit: reserves nothing beyond it, so that the next start knows how much there was even if WAL
+    /// files go meanwhile.
+    pub(crate) fn store_end(&self) -> Result<(), TableError> {
+        if self.sealing {
+            // What is being written would be taken back.
+            return Ok(());
+        }
+        let info = self.info(self.sealed.number);
+        self.shared.tables.put_info(&StoreInfo { reserved: self.next, ..info })
     }
 
     fn due(&self, class: Class, records: u64, now_ms: u64, all: bool) -> Due {

@@ -116,7 +116,9 @@ impl Bench {
         let gaps = reader.gaps().expect("gaps read");
         let told = |class: Class, seq: u64| {
             let covers = |g: &&hub_model::Gap| g.class == class && g.range.from <= seq && seq < g.range.to;
-            gaps.iter().find(covers).is_some_and(|g| g.cause == GapCause::Corrupted)
+            gaps.iter()
+                .find(covers)
+                .is_some_and(|g| matches!(g.cause, GapCause::Corrupted | GapCause::Missing))
         };
         for class in Class::ALL {
             let there: std::collections::BTreeSet<u64> =
@@ -292,4 +294,69 @@ fn whatever_files_go_no_number_is_given_out_twice() {
     }
     println!("files harmed {harms} times, noticed {noticed} times");
     assert!(noticed > harms / 2);
+}
+
+/// What is told as lost of each class that lost something.
+fn told(bench: &mut Bench) -> Vec<(Class, u64, GapCause)> {
+    let gaps = Reader::new(bench.log().shared()).gaps().expect("gaps read");
+    let gaps = gaps.iter().filter(|gap| gap.cause != GapCause::Restart);
+    gaps.map(|gap| (gap.class, gap.range.len(), gap.cause)).collect()
+}
+
+#[test]
+fn no_more_is_told_as_lost_than_the_files_can_have_held() {
+    // 40 records in the tables, then one that is lost with the file it is in.
+    let lose = |harm: Harm| {
+        let mut bench = Bench::new(1);
+        bench.open().expect("it opens");
+        bench.store(SampleClass::Telemetry, 40, false);
+        bench.seal();
+        bench.store(SampleClass::Telemetry, 1, false);
+        bench.log = None;
+        bench.harm("wal-000", harm);
+        bench.disk = bench.disk.restart();
+        let recovery = bench.open().expect("it opens");
+        assert_eq!(recovery.missing, ["wal-000"]);
+        bench.check();
+        told(&mut bench)
+    };
+    // Alarms reserve a few numbers from the beginning; bulk and the others, which had no record, none.
+    let reserved = [(Class::Alarm, 64, GapCause::Missing), (Class::Event, 64, GapCause::Missing)];
+    let meta = (Class::Meta, 64, GapCause::Missing);
+    let telemetry = |count| (Class::Telemetry, count, GapCause::Missing);
+    let [alarm, event] = reserved;
+    assert_eq!(lose(Harm::Deleted), [alarm, event, meta, telemetry(4096)]);
+    // Some pages of zeros are left: it was cut behind all that was written.
+    assert_eq!(lose(Harm::Cut(10 * 4096)), []);
+    let cut = (64 * 1024 - 4096 * 2) / 4;
+    assert_eq!(lose(Harm::Cut(4096 * 2)).last(), Some(&telemetry(cut.min(4096))));
+}
+
+#[test]
+fn after_an_end_in_order_the_loss_is_known_exactly() {
+    for (unsealed, told_lost) in [(0, vec![]), (7, vec![(Class::Telemetry, 7, GapCause::Missing)])] {
+        let mut bench = Bench::new(1);
+        bench.open().expect("it opens");
+        bench.store(SampleClass::Telemetry, 40, true);
+        bench.seal();
+        if unsealed > 0 {
+            bench.store(SampleClass::Telemetry, unsealed, false);
+        }
+        let now = at(bench.stored);
+        bench.log().stage_close(now);
+        bench.log().commit(now).expect("the commit works");
+        bench.log().store_end().expect("the tables take it");
+        bench.log = None;
+        for name in bench.wal_files() {
+            bench.harm(&name, Harm::Deleted);
+        }
+        bench.disk = bench.disk.restart();
+        let recovery = bench.open().expect("it opens");
+        assert_eq!(recovery.missing.len(), 2);
+        bench.check();
+        assert_eq!(told(&mut bench), told_lost);
+        // It goes on as ever.
+        bench.store(SampleClass::Bulk, 30, true);
+        bench.check();
+    }
 }

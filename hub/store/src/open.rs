@@ -53,8 +53,8 @@ pub struct Recovery {
     pub damaged: u64,
     /// Records lost to that; each range has a gap row.
     pub lost: Vec<(Class, SeqRange)>,
-    /// WAL files that should be there and are missing, cut or replaced by older ones. The numbers they may have held are
-    /// among the lost ones, and are not given out again.
+    /// WAL files that should be there and are missing, cut or replaced by older ones. The numbers they can have held are
+    /// among the lost ones, up to what was reserved, and are not given out again.
     pub missing: Vec<String>,
     /// Files that could not be opened and were set aside.
     pub set_aside: Vec<String>,
@@ -120,12 +120,14 @@ pub(crate) fn open_core(
         }
         tracing::warn!(%error, "no room for all WAL files yet");
     }
-    let WalFindings { damaged, torn_tail, lacking, .. } = findings;
+    let WalFindings { damaged, torn_tail, lacking, lost_bytes, .. } = findings;
     if !lacking.is_empty() {
-        tracing::error!(files = ?lacking, "WAL files are missing or cut; the numbers they may have held are lost");
-        Class::ALL
-            .into_iter()
-            .for_each(|class| replay.lose(class, info.reserved[class.index()], context.now));
+        tracing::error!(files = ?lacking, lost_bytes, "WAL files are missing or cut; what they held is lost");
+        Class::ALL.into_iter().for_each(|class| {
+            let held_max = lost_bytes / record_bytes_min(class);
+            let upto = info.reserved[class.index()].min(replay.tail.next[class.index()] + held_max);
+            replay.lose(class, upto, GapCause::Missing, context.now);
+        });
     }
     let Replay { tail, catalog, dup, lost, last_stamp, clean, records, .. } = replay;
     let shared = Arc::new(Shared::new(info.hub, info.epoch, context.now.boot, tables, tail, catalog));
@@ -263,11 +265,21 @@ fn create(
     secret.copy_from_slice(&rest[..16]);
     let epoch = LogEpoch(u64::from_le_bytes([e0, e1, e2, e3, e4, e5, e6, e7]));
     let hub = salvage.hub.unwrap_or(context.hub);
-    let reserved = Class::ALL.map(|class| config.reserve_of(class));
+    let reserved = Class::ALL.map(|class| config.reserve_of(class, 0));
     let info = StoreInfo { hub, epoch, secret, folded: 0, reserved, files: Vec::new() };
     tables.create(&info)?;
     let (sealed, catalog, dup) = (Sealed::default(), Catalog::default(), DupTable::default());
     Ok((Box::new(LoadedLog { tables, info, sealed, catalog, dup, held: 0 }), Some(salvage)))
+}
+
+/// The fewest bytes that a record takes in the WAL: head, series, stamp and value; head, stamp and five short fields; kind
+/// and id.
+const fn record_bytes_min(class: Class) -> u64 {
+    match class {
+        Class::Telemetry | Class::Bulk | Class::Rollup => 4,
+        Class::Alarm | Class::Event | Class::Audit => 7,
+        Class::Meta => 16,
+    }
 }
 
 /// The WAL's commits put on top of the tables.
@@ -311,7 +323,7 @@ impl Replay {
             if let Err(error) = handled {
                 tracing::error!(%error, number = commit.header.number, "a frame of a whole commit does not decode");
                 if frame.kind.numbered() {
-                    self.lose(frame.class, frame.range.to, at);
+                    self.lose(frame.class, frame.range.to, GapCause::Corrupted, at);
                 }
             }
         }
@@ -328,7 +340,7 @@ impl Replay {
         if frame.range.to <= expected {
             return Ok(());
         }
-        self.lose(frame.class, frame.range.from, at);
+        self.lose(frame.class, frame.range.from, GapCause::Corrupted, at);
         let (kind, class, base) = (frame.kind, frame.class, commit.header.base);
         let mut kept = Frame { kind, class, range: frame.range, base, body: frame.body.to_vec() };
         if kind == FrameKind::Definitions || frame.range.from < expected {
@@ -350,13 +362,13 @@ impl Replay {
 
     /// Everything of a class between what was expected and `upto` is lost: damage, for a crash alone loses nothing
     /// that was numbered before something else that is there.
-    fn lose(&mut self, class: Class, upto: u64, until: BootStamp) {
+    fn lose(&mut self, class: Class, upto: u64, cause: GapCause, until: BootStamp) {
         let expected = self.tail.next[class.index()];
         if upto <= expected {
             return;
         }
         let range = SeqRange::new(expected, upto);
-        let gap = Gap { class, range, cause: GapCause::Corrupted, since: self.last_stamp, until };
+        let gap = Gap { class, range, cause, since: self.last_stamp, until };
         self.tail.push_gap(gap);
         self.lost.push(gap);
     }
@@ -370,7 +382,7 @@ impl Replay {
     fn gap(&mut self, number: u64, frame: &FrameRef<'_>, at: BootStamp) -> Result<(), Malformed> {
         let gap = read_gap(frame.class, frame.range, frame.body)?;
         // Also a gap without numbers says how far they had come.
-        self.lose(gap.class, gap.range.from, at);
+        self.lose(gap.class, gap.range.from, GapCause::Corrupted, at);
         self.lost.retain(|lost| !(lost.class == gap.class && lost.range == gap.range));
         // A folded gap still shows the next seal where to go on; a folded restart shows nothing.
         if number > self.folded || !gap.range.is_empty() {

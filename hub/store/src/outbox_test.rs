@@ -45,7 +45,11 @@ fn store(log: &mut Log, sample_class: SampleClass, from: u64, to: u64) {
     let sample = |n: u64| Sample::observed(SeriesId(1), at(n), Value::U64(n));
     let append = Append { samples: (from..to).map(sample).collect(), sample_class, ..Append::default() };
     assert_eq!(log.stage(&append, at(from)), Ok(Staged::Pending));
-    log.commit(at(from)).expect("the commit works");
+    if log.commit(at(from)).is_err() {
+        // The first record of a class that reserved no numbers waits for a seal.
+        seal_all(log);
+        log.commit(at(from)).expect("the commit works");
+    }
 }
 
 fn seal_all(log: &mut Log) {

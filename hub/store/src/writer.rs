@@ -321,6 +321,9 @@ impl Writer {
             }
             self.commit_at_end(messages)?;
             if self.backlog.is_empty() {
+                if let Err(error) = self.log.store_end() {
+                    tracing::info!(%error, "the tables do not take the end of the log; the next start finds it in the WAL");
+                }
                 return Ok(());
             }
         }

@@ -31,7 +31,8 @@ impl Kind {
             | GapCause::Corrupted
             | GapCause::Evicted
             | GapCause::Thinned
-            | GapCause::Shed => Kind::Gap,
+            | GapCause::Shed
+            | GapCause::Missing => Kind::Gap,
         }
     }
 

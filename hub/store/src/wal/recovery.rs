@@ -27,6 +27,8 @@ pub(crate) struct WalFindings {
     pub(crate) torn_tail: bool,
     /// Files that should be there and are missing, cut or replaced by older ones.
     pub(crate) lacking: Vec<String>,
+    /// How many bytes of commits can have been in what these files lack.
+    pub(crate) lost_bytes: u64,
 }
 
 /// A commit as recovery hands it on.
@@ -51,8 +53,10 @@ pub(crate) fn recover(
 ) -> io::Result<(Wal, WalFindings)> {
     let (mut candidates, mut files) = candidates(disk, &config)?;
     candidates.sort_by_key(|c| c.generation);
-    let mut findings =
-        WalFindings { lacking: lacking(&config.known, &candidates, &files), ..WalFindings::default() };
+    let lacking = lacking(&config.known, &candidates, &files);
+    let lost_bytes = lacking.iter().map(|(_, bytes)| bytes).sum();
+    let lacking = lacking.into_iter().map(|(name, _)| name).collect();
+    let mut findings = WalFindings { lacking, lost_bytes, ..WalFindings::default() };
     let mut current = None;
     let (mut generation, mut number) = (0, 0);
     let last = candidates.len().wrapping_sub(1);
@@ -71,6 +75,12 @@ pub(crate) fn recover(
         }
         // A file that someone has cut is read and not written again.
         let failed = known(&config.known, &file).is_some_and(|known| file.len < known.bytes);
+        let written_on = bytes.get(end..end + PAGE).is_none_or(|page| looks_torn(page, file_generation));
+        if failed && !header_damaged && !written_on {
+            // It was cut behind the last thing written to it.
+            let known = known(&config.known, &file).filter(|known| file_generation >= known.generation);
+            findings.lost_bytes -= known.map_or(0, |known| known.bytes - file.len);
+        }
         let upto = reading.upto;
         file.state = FileState::Used { generation: file_generation, last: reading.last, upto, failed };
         files.push(file);
@@ -134,18 +144,20 @@ fn known<'k>(known: &'k [KnownFile], file: &WalFile) -> Option<&'k KnownFile> {
     known.iter().find(|k| Some(k.number) == name_number(&file.name))
 }
 
-/// What is not as the tables have it: a file is gone, shorter, or holds only what is older than it once held.
-fn lacking(known: &[KnownFile], candidates: &[Candidate], free: &[WalFile]) -> Vec<String> {
+/// What is not as the tables have it, and how many bytes are gone: a file is not there, shorter, or holds only what is
+/// older than it once held.
+fn lacking(known: &[KnownFile], candidates: &[Candidate], free: &[WalFile]) -> Vec<(String, u64)> {
     let found = |number: u32| {
         let used = candidates.iter().map(|c| (&c.file, c.generation));
         let found = used.chain(free.iter().map(|file| (file, 0)));
         found.into_iter().find(|(file, _)| name_number(&file.name) == Some(number))
     };
-    let is_lacking = |known: &&KnownFile| {
-        found(known.number)
-            .is_none_or(|(file, generation)| file.len < known.bytes || generation < known.generation)
+    let lost_bytes = |known: &KnownFile| match found(known.number) {
+        Some((file, generation)) if generation >= known.generation => known.bytes.checked_sub(file.len),
+        Some(_) | None => Some(known.bytes),
     };
-    known.iter().filter(is_lacking).map(|known| file_name(known.number)).collect()
+    let lacks = |known: &KnownFile| lost_bytes(known).filter(|bytes| *bytes > 0);
+    known.iter().filter_map(|known| Some((file_name(known.number), lacks(known)?))).collect()
 }
 
 /// The highest generation of any whole commit in a file whose header does not tell.

@@ -10,6 +10,7 @@ pub(super) fn words(cause: &str) -> &str {
         "thinned" => "room ran out on the hub; the roll-ups are kept",
         "shed" => "the hub was overloaded and let it go before storing it",
         "expired" => "past its retention",
+        "missing" => "files of the hub's write-ahead log were gone or cut; at most so many were in them",
         "deleted" => "someone asked for it to be deleted",
         other => other,
     }
