@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use hub_chassis::cli::output;
 use hub_chassis::cli::{Failure, Table, with_query};
 use hub_chassis::number_text::thousands;
+use hub_model::GapCause;
 use serde::{Deserialize, Serialize};
 
 use super::args::{DataCommand, ExportArgs, ExportFormat, StatusArgs};
@@ -70,6 +71,8 @@ fn ledger(args: &StatusArgs) -> Result<(), Failure> {
 #[derive(Deserialize)]
 struct GapPage {
     gaps: Vec<Gap>,
+    #[serde(default)]
+    damaged: Vec<Damaged>,
     next_page_token: Option<String>,
 }
 
@@ -83,37 +86,62 @@ struct Gap {
     until: Option<String>,
 }
 
+/// A block that could not be read and is no gap.
+#[derive(Serialize, Deserialize)]
+struct Damaged {
+    class: String,
+    from: u64,
+    to: u64,
+}
+
 fn gaps(args: &StatusArgs) -> Result<(), Failure> {
     let client = Client::new(socket(&args.local)?)?;
-    let mut gaps = Vec::new();
+    let (mut gaps, mut damaged) = (Vec::new(), Vec::new());
     let mut token: Option<String> = None;
     loop {
         let params = [("page_size", Some(GAPS_PAGE)), ("page_token", token.as_deref())];
         let page: GapPage = client.json(&with_query("/api/v1/gaps", &params))?;
         gaps.extend(page.gaps);
+        damaged.extend(page.damaged);
         token = page.next_page_token;
         if token.is_none() {
             break;
         }
     }
     if args.json {
-        return output::line(&serde_json::json!({ "gaps": gaps }).to_string());
+        return output::line(&serde_json::json!({ "gaps": gaps, "damaged": damaged }).to_string());
     }
-    if gaps.is_empty() {
+    if gaps.is_empty() && damaged.is_empty() {
         return output::line("No gaps: nothing is lost.");
     }
+    output::text(&gaps_table(&gaps, &damaged))
+}
+
+/// Gaps, then what cannot be read but is no gap: central may have it, and it becomes a gap when it is to be sent.
+fn gaps_table(gaps: &[Gap], damaged: &[Damaged]) -> String {
     let mut table = Table::new(&["class", "cause", ">records", ">from", "since", "until"]);
-    for gap in &gaps {
+    for gap in gaps {
         table.row(vec![
             gap.class.clone(),
             gap.cause.clone(),
-            thousands(gap.to - gap.from),
+            up_to(gap),
             thousands(gap.from),
             gap.since.clone().unwrap_or_else(|| "-".to_owned()),
             gap.until.clone().unwrap_or_else(|| "-".to_owned()),
         ]);
     }
-    output::text(&table.render())
+    for block in damaged {
+        let (class, records, from) = (block.class.clone(), block.to - block.from, block.from);
+        let none = "-".to_owned();
+        table.row(vec![class, "damaged".to_owned(), thousands(records), thousands(from), none.clone(), none]);
+    }
+    table.render()
+}
+
+/// How many were in files that are gone is not known.
+fn up_to(gap: &Gap) -> String {
+    let up_to = if gap.cause == GapCause::Missing.name() { "up to " } else { "" };
+    format!("{up_to}{}", thousands(gap.to - gap.from))
 }
 
 fn export(args: &ExportArgs) -> Result<(), Failure> {
@@ -159,5 +187,23 @@ fn to_file(client: &Client, path: &str, file: &Path) -> Result<(), Failure> {
             let _left = fs::remove_file(&part);
             Err(failure)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_that_cannot_be_read_are_listed_with_the_gaps() {
+        let (since, until) = (None, Some("2026-11-22T03:00:00.000Z".to_owned()));
+        let gap = Gap { class: "event".into(), from: 1, to: 3, cause: "corrupted".into(), since, until };
+        let damaged = Damaged { class: "telemetry".into(), from: 4_000, to: 5_000 };
+        assert_eq!(
+            gaps_table(&[gap], &[damaged]),
+            "class      cause      records   from  since  until\n\
+             event      corrupted        2      1  -      2026-11-22T03:00:00.000Z\n\
+             telemetry  damaged      1,000  4,000  -      -\n"
+        );
     }
 }

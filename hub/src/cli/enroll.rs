@@ -1,7 +1,7 @@
 //! `enroll`: hands a claim token to the running hub and says how it went.
 
 use std::fs::File;
-use std::io::{Read as _, stdin};
+use std::io::{ErrorKind, Read as _, stdin};
 use std::path::Path;
 
 use hub_chassis::cli::{Failure, output};
@@ -51,7 +51,16 @@ fn read(path: &Path) -> Result<String, Failure> {
     };
     match read {
         Ok(_) => Ok(text),
-        Err(error) => Err(Failure::failed(format!("{} cannot be read: {error}", place(path)))),
+        Err(error) => {
+            let advice = match error.kind() {
+                ErrorKind::NotFound => {
+                    "\nmake one at central with `relais-central token create --site NAME > FILE`, and bring it here"
+                }
+                ErrorKind::PermissionDenied => "\nrun this as a user that can read it",
+                _ => "",
+            };
+            Err(Failure::failed(format!("{} cannot be read: {error}{advice}", place(path))))
+        }
     }
 }
 

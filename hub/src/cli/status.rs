@@ -92,8 +92,9 @@ fn strip(status: &Status) -> String {
         _ => "\u{25cf} Live",
     };
     let hub = if status.working { "\u{25cf} Live" } else { "\u{25b2} Fault" };
+    let is_whole = status.storage.lost == 0 && status.storage.damaged == 0 && status.storage.balanced;
     let stored =
-        if status.storage.lost == 0 && status.storage.balanced { "\u{25cf} Pass" } else { "\u{25b2} Fault" };
+        if is_whole && status.storage.trouble.is_none() { "\u{25cf} Pass" } else { "\u{25b2} Fault" };
     let series = thousands(u64::try_from(status.devices.series).unwrap_or(u64::MAX));
     let stations = [
         ("Devices", devices, format!("{heard} of {known} heard in 5 min, {series} series")),
@@ -182,12 +183,22 @@ fn central(status: &Status) -> String {
 
 /// What is not there any more. A full quota is no fault, so it has another word.
 fn missing(status: &Status) -> String {
-    let lost = format!("{} lost", thousands(status.storage.lost));
-    match (status.storage.evicted, status.storage.lost) {
-        (0, _) => lost,
-        (evicted, 0) => format!("{} given up", thousands(evicted)),
-        (evicted, _) => format!("{lost}, {} given up", thousands(evicted)),
+    let storage = &status.storage;
+    let mut facts = Vec::new();
+    if storage.lost > 0 || storage.evicted == 0 {
+        let up_to = if storage.lost_at_most > 0 { "up to " } else { "" };
+        facts.push(format!("{up_to}{} lost", thousands(storage.lost)));
     }
+    if storage.damaged > 0 {
+        facts.push(format!("{} damaged", thousands(storage.damaged)));
+    }
+    if storage.evicted > 0 {
+        facts.push(format!("{} given up", thousands(storage.evicted)));
+    }
+    if storage.trouble.is_some() {
+        facts.push("blocks cannot be written".to_owned());
+    }
+    facts.join(", ")
 }
 
 fn clock(status: &Status) -> String {
@@ -332,6 +343,20 @@ mod tests {
             screen.contains("\u{25b2} Fault") && screen.contains(", 2 lost, 25,938 given up\n"),
             "{screen}"
         );
+        let mut troubled = example();
+        troubled.storage.trouble = Some("blocks cannot be written for 3 min: the disk is full".into());
+        troubled.storage.damaged = 350;
+        (troubled.storage.lost, troubled.storage.lost_at_most) = (64, 64);
+        troubled.working = false;
+        troubled.central.unsealed = 0;
+        let screen = render(&troubled);
+        for line in [
+            "Hub      \u{25b2} Fault",
+            "Stored   \u{25b2} Fault        1,250 records on flash, up to 64 lost, 350 damaged, blocks cannot be written\n",
+            "Central  \u{25d0} behind       1,200 records confirmed, 50 to send\n",
+        ] {
+            assert!(screen.contains(line), "{line} is not in\n{screen}");
+        }
         let mut overtaken = example();
         overtaken.link.overtaken = Some("central holds more than this hub has given out: start anew".into());
         overtaken.link.renewal_error = Some("busy".into());

@@ -6,6 +6,7 @@
 mod outbox;
 mod view;
 
+pub(crate) use view::placed;
 pub use view::{LinkView, link_view};
 
 use std::path::Path;

@@ -73,12 +73,13 @@ pub fn link_view(status: &LinkStatus, now_ms: u64) -> LinkView {
             view.says = match (last, view.retry_s) {
                 (None, _) => format!("connecting to {endpoint}"),
                 (Some(Failed { endpoint: at, what, .. }), Some(retry_s)) => {
-                    format!("{at}: {what} (attempt {attempt}, the next in {})", duration(retry_s))
+                    let what = placed(&format!("{at}: {what}"));
+                    format!("{what} (attempt {attempt}, the next in {})", duration(retry_s))
                 }
                 (Some(Failed { endpoint: at, what, at_ms }), None) => {
                     let ago = duration(seconds(*at_ms, now_ms));
-                    let at = if at == endpoint { String::new() } else { format!("{at}: ") };
-                    format!("connecting to {endpoint} (last attempt: {at}{what}, {ago} ago)")
+                    let what = if at == endpoint { what.clone() } else { placed(&format!("{at}: {what}")) };
+                    format!("connecting to {endpoint} (last attempt: {what}, {ago} ago)")
                 }
             };
         }
@@ -104,6 +105,14 @@ pub fn link_view(status: &LinkStatus, now_ms: u64) -> LinkView {
     view
 }
 
+/// Words with their place in front, and the place said once where the words begin with it too.
+pub(crate) fn placed(words: &str) -> String {
+    let twice = words
+        .split_once(": ")
+        .filter(|(place, what)| what.strip_prefix(place).is_some_and(|rest| rest.starts_with(' ')));
+    twice.map_or(words, |(_, what)| what).to_owned()
+}
+
 fn duration(seconds: u64) -> String {
     number_text::duration(Duration::from_secs(seconds))
 }
@@ -125,6 +134,14 @@ mod tests {
         let view = link_view(&LinkStatus::new(state), 45_000);
         assert_eq!((view.state.as_str(), view.says.as_str()), ("connecting", expected));
         assert_eq!(view.retry_s, retry_at_ms.map(|_| 7));
+    }
+
+    #[test]
+    fn a_place_is_said_once() {
+        assert_eq!(placed("a:1: a:1 does not answer"), "a:1 does not answer");
+        assert_eq!(placed("a:1: 127.0.0.1:1 does not answer"), "a:1: 127.0.0.1:1 does not answer");
+        assert_eq!(placed("a:1: a:10 does not answer"), "a:1: a:10 does not answer");
+        assert_eq!(placed("the hub is being stopped"), "the hub is being stopped");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use super::api::Api;
+use crate::north::placed;
 
 /// A token and some JSON around it.
 const BODY_BYTES_MAX: usize = 1024;
@@ -61,7 +62,7 @@ pub(super) async fn enrol(State(api): State<Arc<Api>>, body: Body) -> Result<Res
         .map_err(|_| {
             failed("central has not answered yet; `relais-hub status` says how it goes on".to_owned())
         })?
-        .map_err(failed)?;
+        .map_err(|why| failed(placed(&why)))?;
     let (hub, site, org) = (name.hub.to_string(), name.site.to_string(), name.org.to_string());
     Ok(Json(Enrolled { hub, site, org }).into_response())
 }

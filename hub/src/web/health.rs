@@ -1,6 +1,7 @@
 //! `/healthz` and `/metrics`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
@@ -8,6 +9,8 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hub_chassis::http::Problem;
 use hub_chassis::metrics::{MEDIA_TYPE, MetricRow, float, process, render};
+use hub_chassis::number_text::duration;
+use hub_store::SealTrouble;
 use serde_json::json;
 
 use super::api::Api;
@@ -42,13 +45,36 @@ impl Api {
         let log = self.log.fatal().borrow().clone();
         let log = log.map(|why| format!("the telemetry log has stopped: {why}"));
         let log = log.or_else(|| blocked(self.log.stats().blocked_since_ms, self.clock.now().mono_ms));
+        let log = log.or_else(|| self.unsealable());
         log.or_else(|| self.health_sources.iter().find_map(|source| source()))
     }
 }
 
+/// A failure of the disk is told when it lasts so long.
+const LASTING_MS: u64 = 5_000;
+
+impl Api {
+    /// Why nothing reaches the blocks, when that lasts.
+    pub(super) fn unsealable(&self) -> Option<String> {
+        let trouble = self.log.seal_trouble()?;
+        unsealable(&trouble, self.clock.now().mono_ms, self.log.stats().wal_used_percent)
+    }
+}
+
+/// The WAL goes on for a while, so this is the time to make room: when it is full, devices must wait.
+fn unsealable(trouble: &SealTrouble, now_ms: u64, wal_used_percent: u64) -> Option<String> {
+    let lasts_ms = now_ms.saturating_sub(trouble.since_ms);
+    (lasts_ms >= LASTING_MS).then(|| {
+        let (lasts, why) = (duration(Duration::from_millis(lasts_ms)), &trouble.why);
+        format!(
+            "blocks cannot be written for {lasts}: {why}; readings are still safe in the write-ahead log, \
+             {wal_used_percent} % of it is used, but central gets nothing new"
+        )
+    })
+}
+
 /// Why nothing is stored, when that lasts: a moment without room is normal under load.
 fn blocked(since_ms: u64, now_ms: u64) -> Option<String> {
-    const LASTING_MS: u64 = 5_000;
     let lasts = since_ms > 0 && now_ms.saturating_sub(since_ms) >= LASTING_MS;
     lasts.then(|| {
         let seconds = now_ms.saturating_sub(since_ms) / 1000;
@@ -86,6 +112,8 @@ fn intake(api: &Api) -> Vec<MetricRow> {
 
 fn log(api: &Api) -> Vec<MetricRow> {
     let stats = api.log.stats();
+    let now_ms = api.clock.now().mono_ms;
+    let failing_s = api.log.seal_trouble().map_or(0, |t| (now_ms.saturating_sub(t.since_ms) / 1000).max(1));
     let counters = [
         ("relais_log_commits_total", "Commits synced to flash.", stats.commits),
         (
@@ -111,6 +139,16 @@ fn log(api: &Api) -> Vec<MetricRow> {
         ("relais_log_pending_bytes", "Appended, not yet on flash.", stats.pending_bytes),
         ("relais_log_tail_records", "On flash, not yet sealed.", stats.tail_records),
         ("relais_log_wal_files", "Files of the write-ahead log.", stats.wal_files),
+        (
+            "relais_log_wal_used_percent",
+            "Part of these files taken until the next seal.",
+            stats.wal_used_percent,
+        ),
+        (
+            "relais_log_seal_failing_seconds",
+            "For how long blocks cannot be written; 0 while they can.",
+            failing_s,
+        ),
         ("relais_storage_used_bytes", "Room taken in the storage folder.", api.storage_used()),
     ];
     let counters = counters.map(|(name, help, value)| MetricRow::counter(name, help, value));
@@ -125,12 +163,25 @@ fn log(api: &Api) -> Vec<MetricRow> {
 
 #[cfg(test)]
 mod tests {
-    use super::blocked;
+    use super::*;
 
     #[test]
     fn a_log_without_room_is_trouble_when_it_lasts() {
         assert_eq!(blocked(0, 100_000), None);
         assert_eq!(blocked(97_000, 100_000), None);
         assert!(blocked(90_000, 100_000).is_some_and(|why| why.contains("for 10 s")));
+    }
+
+    #[test]
+    fn blocks_that_cannot_be_written_are_trouble_when_it_lasts() {
+        let trouble = SealTrouble { since_ms: 20_000, why: "the disk is full".to_owned() };
+        assert_eq!(unsealable(&trouble, 24_000, 12), None);
+        assert_eq!(
+            unsealable(&trouble, 200_000, 12).as_deref(),
+            Some(
+                "blocks cannot be written for 3 min: the disk is full; readings are still safe in the \
+                 write-ahead log, 12 % of it is used, but central gets nothing new"
+            )
+        );
     }
 }

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use hub_chassis::http::{PageParams, Params, Problem, token};
 use hub_chassis::time_text::format_utc;
-use hub_model::{BootClock, Gap, UtcMs};
+use hub_model::{BootClock, Class, Gap, SeqRange, UtcMs};
 use serde::Serialize;
 
 use super::api::Api;
@@ -38,7 +38,16 @@ pub(super) async fn ledger(State(api): State<Arc<Api>>) -> Result<Response, Prob
 #[derive(Serialize)]
 struct GapList {
     gaps: Vec<GapView>,
+    /// Blocks that were met damaged since start and are in no gap: all of them, on the first page.
+    damaged: Vec<DamagedView>,
     next_page_token: Option<String>,
+}
+
+#[derive(Serialize)]
+struct DamagedView {
+    class: &'static str,
+    from: u64,
+    to: u64,
 }
 
 /// A gap as the API states it. Times are null where the clock of that moment is unset or unknown.
@@ -77,8 +86,15 @@ pub(super) async fn gaps(
         let gaps = api.reader.gaps().map_err(unreadable)?;
         let clock = api.reader.catalog();
         let to = from.saturating_add(size);
+        let damaged = if from == 0 { api.reader.damaged().map_err(unreadable)? } else { Vec::new() };
+        let damaged_view = |(class, range): (Class, SeqRange)| DamagedView {
+            class: class.name(),
+            from: range.from,
+            to: range.to,
+        };
         Ok(GapList {
             gaps: gaps.iter().skip(from).take(size).map(|gap| gap_view(gap, clock.clock())).collect(),
+            damaged: damaged.into_iter().map(damaged_view).collect(),
             next_page_token: (to < gaps.len()).then(|| to.to_string()),
         })
     });

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use hub_chassis::http::Problem;
 use hub_chassis::metrics::MetricRow;
-use hub_chassis::number_text::thousands;
+use hub_chassis::number_text::{counted, thousands};
 use hub_chassis::time_text::format_utc;
 use hub_model::{BootStamp, Gap, GapCause};
 use serde::{Deserialize, Serialize};
@@ -118,7 +118,7 @@ pub struct IntakeStatus {
 }
 
 /// What is kept.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct StorageStatus {
     /// The folder.
     pub dir: String,
@@ -135,6 +135,16 @@ pub struct StorageStatus {
     pub evicted: u64,
     /// Holes in the ledger of any other cause.
     pub lost: u64,
+    /// Of these, the numbers of records that WAL files can have held that are gone: gaps of cause `missing`. At most so
+    /// many were lost with them.
+    #[serde(default)]
+    pub lost_at_most: u64,
+    /// Records in blocks that were met damaged since start, and are not in a gap.
+    #[serde(default)]
+    pub damaged: u64,
+    /// Why blocks cannot be written, while they cannot.
+    #[serde(default)]
+    pub trouble: Option<String>,
     /// Whether every class adds up.
     pub balanced: bool,
     /// The log's life.
@@ -148,7 +158,7 @@ pub struct CentralStatus {
     pub confirmed: u64,
     /// Records it has not.
     pub unconfirmed: u64,
-    /// Of these, records that are in no block yet and so not on their way.
+    /// Of these, records that are in no block yet and so not on their way. Those that should be in one count as to send.
     pub unsealed: u64,
 }
 
@@ -198,8 +208,11 @@ fn status_of(api: &Api) -> Result<Status, Problem> {
     let ledger = api.reader.ledger().map_err(unreadable)?;
     let ledger: Vec<ClassView> = ledger.classes.iter().map(class_view).collect();
     // Read after the ledger, so that an eviction in between is never told as a loss.
-    let evicted = evicted(&api.reader.gaps().map_err(unreadable)?);
-    let storage = storage(api, &ledger, evicted);
+    let gaps = api.reader.gaps().map_err(unreadable)?;
+    let given_up =
+        GivenUp { evicted: in_gaps(&gaps, GapCause::Evicted), missing: in_gaps(&gaps, GapCause::Missing) };
+    let damaged = api.reader.damaged().map_err(unreadable)?;
+    let storage = storage(api, &ledger, given_up, damaged.iter().map(|(_, range)| range.len()).sum());
     let now = api.clock.now();
     let registry = api.registry.lock();
     let (devices, series) = registry.sizes();
@@ -210,8 +223,9 @@ fn status_of(api: &Api) -> Result<Status, Problem> {
     let time = view_boot(registry.catalog().clock(), now);
     drop(registry);
     let trouble = api.trouble();
-    let link = link_view(&api.link.status().borrow(), now.mono_ms);
-    let central = central(&ledger);
+    let mut link = link_view(&api.link.status().borrow(), now.mono_ms);
+    let central = central(&ledger, api.log.overdue_records());
+    tell_lost_enrolment(&mut link, central.confirmed);
     Ok(Status {
         hub: api.facts.hub.to_string(),
         site: api.facts.site.clone(),
@@ -260,13 +274,23 @@ fn asked(devices: &Devices) -> AskedStatus {
     }
 }
 
-fn central(ledger: &[ClassView]) -> CentralStatus {
+fn central(ledger: &[ClassView], overdue: u64) -> CentralStatus {
     let sum = |of: fn(&ClassView) -> u64| ledger.iter().map(of).sum::<u64>();
     let confirmed = sum(|class| class.confirmed);
     CentralStatus {
         confirmed,
         unconfirmed: sum(|class| class.next).saturating_sub(confirmed),
-        unsealed: sum(|class| class.tail),
+        unsealed: sum(|class| class.tail).saturating_sub(overdue),
+    }
+}
+
+/// Without its folder the link does not know that the hub was enrolled; what central has confirmed tells.
+fn tell_lost_enrolment(link: &mut LinkView, confirmed: u64) {
+    if link.state == "not-enrolled" && confirmed > 0 && !link.says.contains("was enrolled") {
+        link.says.push_str(
+            "; the hub was enrolled once, for central has records of it, so its folder `north` with key and certificate \
+             is gone: put back a copy of it, or enrol the hub again with a new token",
+        );
     }
 }
 
@@ -296,22 +320,34 @@ fn refused_by_drivers(rows: impl Iterator<Item = MetricRow>) -> u64 {
     rows.filter(|row| row.name.contains("_refused_") && !again(row)).map(|row| row.count()).sum()
 }
 
-/// Records given up for the quota.
-fn evicted(gaps: &[Gap]) -> u64 {
-    gaps.iter().filter(|gap| gap.cause == GapCause::Evicted).map(|gap| gap.range.len()).sum()
+/// Numbers in gaps that are told apart from the others.
+struct GivenUp {
+    /// For the quota.
+    evicted: u64,
+    /// With files that are gone; an upper bound.
+    missing: u64,
 }
 
-fn storage(api: &Api, ledger: &[ClassView], evicted: u64) -> StorageStatus {
+fn in_gaps(gaps: &[Gap], cause: GapCause) -> u64 {
+    gaps.iter().filter(|gap| gap.cause == cause).map(|gap| gap.range.len()).sum()
+}
+
+fn storage(api: &Api, ledger: &[ClassView], given_up: GivenUp, damaged: u64) -> StorageStatus {
     let stats = api.log.stats();
-    let missing: u64 = ledger.iter().map(|class| class.gaps).sum();
+    let GivenUp { evicted, missing } = given_up;
+    let gaps: u64 = ledger.iter().map(|class| class.gaps).sum();
+    let lost = gaps.saturating_sub(evicted);
     StorageStatus {
         dir: api.facts.storage_dir.display().to_string(),
         used_bytes: api.storage_used(),
         quota_bytes: api.facts.quota.bytes(),
         stored: ledger.iter().map(|class| class.tail + class.stored).sum(),
         pending_bytes: stats.pending_bytes,
-        evicted: evicted.min(missing),
-        lost: missing.saturating_sub(evicted),
+        evicted: evicted.min(gaps),
+        lost,
+        lost_at_most: missing.min(lost),
+        damaged,
+        trouble: api.unsealable(),
         balanced: ledger.iter().all(|class| class.balanced),
         epoch: api.facts.epoch.to_string(),
     }
@@ -326,13 +362,25 @@ fn verdict(trouble: Option<&str>, known: usize, heard: usize, storage: &StorageS
     if !storage.balanced {
         return "The ledger does not add up: this is a bug, please report it.".to_owned();
     }
-    if storage.lost > 0 {
-        let what = if storage.lost == 1 {
-            "1 record was".to_owned()
-        } else {
-            format!("{} records were", storage.lost)
+    if storage.damaged > 0 {
+        let what = counted(storage.damaged, "record", "records");
+        let up_to = if storage.lost_at_most > 0 { "up to " } else { "" };
+        let lost = match storage.lost {
+            0 => String::new(),
+            count => format!("; {up_to}{} lost", counted(count, "record is", "records are")),
         };
-        return format!("{what} lost; `relais-hub data gaps` says when and why.");
+        return format!("{what} cannot be read, damaged on disk{lost}; `relais-hub data gaps` says which.");
+    }
+    if storage.lost > 0 {
+        let what = counted(storage.lost, "record was", "records were");
+        let told = "`relais-hub data gaps` says when and why";
+        return match (storage.lost_at_most, storage.lost - storage.lost_at_most.min(storage.lost)) {
+            (0, _) => format!("{what} lost; {told}."),
+            (_, 0) => {
+                format!("Files of the write-ahead log were gone or cut: up to {what} lost with them; {told}.")
+            }
+            (_, sure) => format!("Between {} and {what} lost; {told}.", thousands(sure)),
+        };
     }
     let lossless = match storage.evicted {
         0 => "Working, nothing is lost.".to_owned(),
@@ -386,7 +434,23 @@ mod tests {
             gap(9, 9, GapCause::Restart),
             gap(9, 12, GapCause::Evicted),
         ];
-        assert_eq!(evicted(&gaps), 8);
+        assert_eq!(in_gaps(&gaps, GapCause::Evicted), 8);
+    }
+
+    #[test]
+    fn an_enrolment_that_is_gone_is_told() {
+        let told = |state: &str, says: &str, confirmed| {
+            let (state, says) = (state.to_owned(), says.to_owned());
+            let mut link = LinkView { state, says, ..LinkView::default() };
+            tell_lost_enrolment(&mut link, confirmed);
+            link.says
+        };
+        assert_eq!(told("not-enrolled", "there is no claim token", 0), "there is no claim token");
+        assert_eq!(told("connected", "connected", 5), "connected");
+        let gone = "the hub was enrolled, and identity.pem is gone";
+        assert_eq!(told("not-enrolled", gone, 5), gone);
+        let says = told("not-enrolled", "there is no claim token", 5);
+        assert!(says.starts_with("there is no claim token; the hub was enrolled once, "), "{says}");
     }
 
     #[test]
@@ -409,17 +473,7 @@ mod tests {
     #[test]
     fn the_verdict_names_the_worst_thing_first() {
         let say = |trouble: Option<&str>, (known, heard): (usize, usize), lost: u64, evicted: u64| {
-            let storage = StorageStatus {
-                dir: String::new(),
-                used_bytes: 0,
-                quota_bytes: 0,
-                stored: 0,
-                pending_bytes: 0,
-                evicted,
-                lost,
-                balanced: true,
-                epoch: String::new(),
-            };
+            let storage = StorageStatus { evicted, lost, balanced: true, ..StorageStatus::default() };
             verdict(trouble, known, heard, &storage)
         };
         let check = |trouble: Option<&str>, devices: (usize, usize), lost: u64, expected: &str| {
@@ -437,6 +491,26 @@ mod tests {
         );
         assert!(say(None, (1, 1), 0, 1).starts_with("Working. The oldest record was given up: "));
         assert!(say(None, (1, 1), 2, 25_938).starts_with("2 records were lost; "), "a loss goes first");
+        let missing = |lost, lost_at_most| {
+            let storage = StorageStatus { lost, lost_at_most, balanced: true, ..StorageStatus::default() };
+            verdict(None, 1, 1, &storage)
+        };
+        assert_eq!(
+            missing(5_000, 5_000),
+            "Files of the write-ahead log were gone or cut: up to 5,000 records were lost with them; \
+             `relais-hub data gaps` says when and why."
+        );
+        assert!(missing(5_002, 5_000).starts_with("Between 2 and 5,002 records were lost; "));
+        let damaged = |damaged, lost| {
+            let storage = StorageStatus { damaged, lost, ..StorageStatus::default() };
+            verdict(None, 1, 1, &StorageStatus { balanced: true, ..storage })
+        };
+        let which = "`relais-hub data gaps` says which.";
+        assert_eq!(damaged(350, 0), format!("350 records cannot be read, damaged on disk; {which}"));
+        assert_eq!(
+            damaged(1, 2),
+            format!("1 record cannot be read, damaged on disk; 2 records are lost; {which}")
+        );
         check(Some("the disk is full"), (1, 1), 5, "Not working: the disk is full.");
         let gaps = "`relais-hub data gaps` says when and why.";
         check(None, (1, 1), 1, &format!("1 record was lost; {gaps}"));
