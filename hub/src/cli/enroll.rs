@@ -52,12 +52,10 @@ fn read(path: &Path) -> Result<String, Failure> {
     match read {
         Ok(_) => Ok(text),
         Err(error) => {
-            let advice = match error.kind() {
-                ErrorKind::NotFound => {
-                    "\nmake one at central with `relais-central token create --site NAME > FILE`, and bring it here"
-                }
-                ErrorKind::PermissionDenied => "\nrun this as a user that can read it",
-                _ => "",
+            let advice = if error.kind() == ErrorKind::NotFound {
+                "\nmake one at central with `relais-central token create --site NAME > FILE`, and bring it here"
+            } else {
+                ""
             };
             Err(Failure::failed(format!("{} cannot be read: {error}{advice}", place(path))))
         }

@@ -34,7 +34,8 @@ impl Span {
         if let (Some(from), Some(to)) = (from, to)
             && from.at >= to.at
         {
-            return Err(format!("--from {} is not before --to {}", from.text, to.text));
+            let (from, to) = (&from.text, &to.text);
+            return Err(format!("--from {from} is not before --to {to}: exchange them, or leave one out"));
         }
         let end = to.map_or(now, |to| to.at);
         let bounds = from.map(|from| (from.at, end)).filter(|(from, end)| from < end);
@@ -83,6 +84,9 @@ mod tests {
             Some((1_000, 7_000)),
         );
         check("--from 2000000000", Some("2000000000"), None, None);
-        assert_eq!(span("--from 7 --to 7"), Err("--from 7 is not before --to 7".to_owned()));
+        assert_eq!(
+            span("--from 7 --to 7"),
+            Err("--from 7 is not before --to 7: exchange them, or leave one out".to_owned())
+        );
     }
 }

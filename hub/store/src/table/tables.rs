@@ -62,6 +62,10 @@ from_redb!(
 );
 
 impl TableError {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the list is open, and the rest is shown as redb says it"
+    )]
     /// What it says of the disk, as a clause for people; `None` for what only follows from an earlier failure.
     pub(crate) fn disk_trouble(&self) -> Option<String> {
         let TableError::Redb(error) = self else {

@@ -13,8 +13,9 @@ const BYTES_MAX: u64 = 4096;
 /// Reads the token; `-` is standard input.
 pub(super) fn read(file: &Path) -> Result<AdminToken, Failure> {
     let place = if file == Path::new("-") { "standard input".to_owned() } else { file.display().to_string() };
-    let failed =
-        |error: io::Error| Failure::failed(format!("the token cannot be read from {place}: {error}"));
+    let failed = |error: io::Error| {
+        Failure::failed(format!("the token cannot be read from {place}: {error}{}", advice(&error)))
+    };
     let text = if file == Path::new("-") {
         let input = io::stdin().lock();
         if input.is_terminal() {
@@ -27,6 +28,15 @@ pub(super) fn read(file: &Path) -> Result<AdminToken, Failure> {
     };
     let text = text.map_err(failed)?;
     parse(&text).map_err(|why| Failure::Told(exit::SIGN_IN, format!("no admin token in {place}: {why}")))
+}
+
+/// What to do about it.
+fn advice(error: &io::Error) -> &'static str {
+    if error.kind() == io::ErrorKind::NotFound {
+        "\nmake one on central's machine with `relais-central token create --admin NAME > FILE`, and name that file"
+    } else {
+        ""
+    }
 }
 
 fn text(input: impl Read) -> io::Result<String> {

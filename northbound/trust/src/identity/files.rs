@@ -57,11 +57,26 @@ impl Files {
 
     /// The file's bytes; `None` if there is none.
     pub(super) fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
-        let file = match File::open(self.path(name)) {
-            Ok(file) => file,
+        let path = self.path(name);
+        let metadata = match fs::metadata(&path) {
+            Ok(metadata) => metadata,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
+        // Opening a pipe would wait for its other end, for ever.
+        if !metadata.is_file() {
+            return Err(io::Error::other(
+                "it is not a regular file: put a copy of the real one in its place",
+            ));
+        }
+        if metadata.permissions().mode() & 0o077 != 0 {
+            fs::set_permissions(&path, fs::Permissions::from_mode(FILE_MODE))?;
+            tracing::warn!(
+                path = %path.display(),
+                "this file was open to other users and is closed to them now; if others can log in here, enrol the hub again"
+            );
+        }
+        let file = File::open(&path)?;
         let mut bytes = Vec::new();
         file.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
         Ok(Some(bytes))
@@ -117,5 +132,38 @@ impl Files {
     #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "tests stop here")]
     fn step(&self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(name: &str) -> PathBuf {
+        std::env::temp_dir().join(format!("relais-trust-{name}-{}", std::process::id()))
+    }
+
+    #[test]
+    fn a_file_that_others_can_read_is_closed_to_them() {
+        let dir = folder("open");
+        let files = Files::open(&dir).unwrap();
+        files.write("identity.pem", b"key").unwrap();
+        let path = files.path("identity.pem");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(files.read("identity.pem").unwrap().as_deref(), Some(&b"key"[..]));
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, FILE_MODE);
+        fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_file_is_an_error_and_nothing_waits_for_it() {
+        let dir = folder("pipe");
+        let files = Files::open(&dir).unwrap();
+        let path = files.path("identity.pem");
+        let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success());
+        let error = files.read("identity.pem").unwrap_err();
+        assert!(error.to_string().contains("not a regular file"), "{error}");
+        fs::remove_dir_all(&dir).unwrap();
     }
 }
