@@ -28,9 +28,13 @@ const LAST_WORDS_MAX: Duration = Duration::from_secs(3);
 const NO_APPLICATION_PROTOCOL: u64 = 0x100 + 120;
 
 /// Serves a connection to its end.
-pub(super) async fn serve(incoming: Incoming, place: Handshake, around: Surroundings) {
+pub(super) async fn serve(incoming: Incoming, mut place: Handshake, around: Surroundings) {
     let address = incoming.remote_address();
-    let connection = match tokio::time::timeout(HANDSHAKE_MAX, incoming).await {
+    let shaken = tokio::select! {
+        shaken = tokio::time::timeout(HANDSHAKE_MAX, incoming) => shaken,
+        () = place.taken() => return around.counts.link_refused(RefusalCode::Busy),
+    };
+    let connection = match shaken {
         Ok(Ok(connection)) => connection,
         Ok(Err(error)) => return handshake_failed(&around, address, &error).await,
         Err(_) => {
@@ -40,7 +44,13 @@ pub(super) async fn serve(incoming: Incoming, place: Handshake, around: Surround
     };
     // The place is kept until it is known who this is: strangers are few at a time.
     let ended = match protocol(&connection).as_deref() {
-        Some(ALPN_ENROL) => enrolment(&around, &connection, address).await,
+        Some(ALPN_ENROL) => tokio::select! {
+            ended = enrolment(&around, &connection, address) => ended,
+            () = place.taken() => {
+                let detail = "too many enrolments from this address at once";
+                Err(Told::new("", "hub.enrol", Refusal::ending(RefusalCode::Busy, detail)))
+            }
+        },
         Some(ALPN_SYNC) => sync(&around, &connection, place, address).await,
         _ => Err(Told::new(
             "",
