@@ -1,6 +1,6 @@
 //! The fleet service relais-central: takes in what hubs send, keeps it, and answers for it.
 //!
-//! `storage` keeps, `ingest` takes in, `decode` reads definitions, `query` answers, `api` speaks HTTP, `config` and
+//! `storage` keeps, `ingest` takes in, `decode` reads definitions, `scrub` reads all back, `query` answers, `api` speaks HTTP, `config` and
 //! `cli` are for people, `daemon` starts and stops it all. Nothing is acknowledged before it is durable.
 
 pub mod api;
@@ -18,6 +18,7 @@ pub mod entropy;
 pub mod ingest;
 pub mod link;
 pub mod query;
+pub mod scrub;
 pub mod storage;
 #[cfg(test)]
 mod testing;

@@ -27,6 +27,7 @@ use crate::decode::Decoder;
 use crate::ingest::{Ingest, repair};
 use crate::link::{ListenError, Listener, Refusals, Sessions, Surroundings, refill};
 use crate::query::Query;
+use crate::scrub::Scrub;
 use crate::storage::{AuditEntry, FolderLock, NewToken, Outcome, Storage, StorageError, TokenKind};
 
 /// Earlier than this no central of this version can be: 2026-11-01T00:00:00Z. Certificates are judged by no earlier
@@ -246,6 +247,8 @@ fn surroundings(app: &App) -> Surroundings {
 fn spawn_tasks(app: &Arc<App>, decoder: Decoder) {
     let supervisor = &app.supervisor;
     supervisor.spawn("definitions", Rule::Standing, decoder.run(supervisor.stop_signal()));
+    let scrub = Scrub::new(app.storage.clone(), app.ingest.clone());
+    supervisor.spawn("scrub", Rule::Standing, scrub.run(supervisor.stop_signal()));
     supervisor.spawn("denials", Rule::Standing, watch_denials(app.clone()));
     supervisor.spawn("certificate", Rule::Standing, renew_certificate(app.clone()));
     let refilling = refill(app.ingest.holes(), app.sessions.clone(), app.clock, supervisor.stop_signal());
