@@ -17,18 +17,28 @@ use std::path::{Path, PathBuf};
 
 use hub_model::{OrgId, UtcMs};
 use northbound_trust::{Authority, AuthorityError, AuthorityPem};
+use ring::digest::{SHA256, digest};
+use rustls::crypto::ring::sign::any_supported_type;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use thiserror::Error;
 
 /// Why the authority cannot be used.
 #[derive(Debug, Error)]
 pub enum KeysError {
     /// A file or folder.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}; put keys/ back from a backup, readable for central's user", path.display())]
     File {
         /// Which.
         path: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// A file that is no key, or none of this root.
+    #[error("{} is damaged, or the key of another root: put keys/ back from a backup", path.display())]
+    RootKey {
+        /// Which.
+        path: PathBuf,
     },
     /// They were there once.
     #[error(
@@ -41,7 +51,7 @@ pub enum KeysError {
         path: PathBuf,
     },
     /// The files do not go together.
-    #[error("the keys in {}: {source}", path.display())]
+    #[error("the keys in {}: {source}; put the folder back from a backup", path.display())]
     Authority {
         /// The folder.
         path: PathBuf,
@@ -72,6 +82,27 @@ pub fn load_or_make(dir: &Path, org: OrgId, may_make: bool, now: UtcMs) -> Resul
     let (authority, texts) = Authority::create(org, now).map_err(|source| failed(dir, source))?;
     write(dir, &texts)?;
     Ok(authority)
+}
+
+/// The root's private key, where it is still here, must be the one of the root. Nothing else ever reads it.
+pub fn look_at_root_key(dir: &Path) -> Result<(), KeysError> {
+    let path = dir.join("root.key.pem");
+    let text = match fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(source) => return Err(KeysError::File { path, source }),
+    };
+    let public = PrivateKeyDer::from_pem_slice(&text)
+        .ok()
+        .and_then(|key| any_supported_type(&key).ok())
+        .and_then(|key| key.public_key().map(|public| public.to_vec()));
+    let root =
+        fs::read(dir.join("root.pem")).ok().and_then(|text| CertificateDer::from_pem_slice(&text).ok());
+    let wanted = root.and_then(|root| northbound_trust::fingerprint(&root).ok());
+    match (public, wanted) {
+        (Some(public), Some(wanted)) if digest(&SHA256, &public).as_ref() == wanted.0 => Ok(()),
+        _ => Err(KeysError::RootKey { path }),
+    }
 }
 
 fn failed(dir: &Path, source: AuthorityError) -> KeysError {
@@ -132,9 +163,16 @@ mod tests {
         for entry in fs::read_dir(&dir).unwrap() {
             assert_eq!(entry.unwrap().metadata().unwrap().permissions().mode() & 0o777, 0o600);
         }
+        look_at_root_key(&dir).unwrap();
+        let other = Authority::create(ORG, NOW).unwrap().1.root_key;
+        for wrong in ["no key", &*other] {
+            fs::write(dir.join("root.key.pem"), wrong).unwrap();
+            assert!(matches!(look_at_root_key(&dir), Err(KeysError::RootKey { .. })));
+        }
         // The root's key may lie elsewhere.
         fs::remove_file(dir.join("root.key.pem")).unwrap();
         assert_eq!(load(&dir).unwrap().fingerprint(), made);
+        look_at_root_key(&dir).unwrap();
     }
 
     #[test]

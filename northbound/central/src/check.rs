@@ -29,14 +29,46 @@ pub struct Checked {
 
 const RESTART: &str = "objects that are missing or cut: start relais-central again; it gives them up and asks the hubs \
                        for their blocks";
-const READ: &str = "damaged blocks: ask the running central for readings of that hub and time (relais readings); it gives \
-                    up what is damaged and asks the hub for it";
+const READ: &str = "damaged blocks: leave central running; it reads everything back in turn, definitions first after a start, \
+                    gives up what is damaged and asks the hubs for it. GET /v1/series for that hub and time finds \
+                    damaged readings at once";
 const DISK: &str = "blocks that cannot be read: look at the disk and the files' permissions; if the file stays unreadable, \
                     move it away and start relais-central again: the hubs are asked for it";
 const UPGRADE: &str =
     "definitions that do not decode: upgrade central, or report them; other hubs and series go on";
 const RESTORE: &str = "the database or the audit: stop central, keep this folder, put the newest good copy in its place and \
                        start it once with --restored";
+
+const OBJECTS: &str = "no objects/ folder: put it back from the backup; without one, start relais-central: it asks the hubs for \
+                       all blocks that they still have";
+const KEYS: &str = "keys: put the folder keys/ back from the backup (keys/root.key.pem may lie elsewhere); new keys would lock \
+                    every hub out";
+
+impl Checked {
+    /// A storage that cannot even be opened; an error when that is nothing of the folder's fault.
+    pub fn unopened(error: StorageError) -> Result<Checked, StorageError> {
+        let step = match &error {
+            StorageError::Lost { .. } | StorageError::Database(_) | StorageError::Malformed(_) => RESTORE,
+            StorageError::Pack(PackError::Folder { .. }) => OBJECTS,
+            StorageError::File { .. }
+            | StorageError::Newer { .. }
+            | StorageError::InUse { .. }
+            | StorageError::Foreign { .. }
+            | StorageError::Empty { .. }
+            | StorageError::Entropy(_)
+            | StorageError::Pack(PackError::Missing { .. } | PackError::Store { .. }) => return Err(error),
+        };
+        let found = "storage cannot be opened, and nothing else was looked at".to_owned();
+        Ok(Checked { found, problems: vec![error.to_string()], steps: vec![step] })
+    }
+
+    /// The keys do not hold.
+    pub fn keys(&mut self, why: String) {
+        self.problems.push(why);
+        self.steps.push(KEYS);
+        self.found = self.found.replace("storage is good", "storage has problems");
+    }
+}
 
 #[derive(Default)]
 struct Check {
@@ -52,16 +84,18 @@ struct Check {
 /// Checks all of it.
 pub async fn check(storage: &Storage) -> Result<Checked, StorageError> {
     let mut check = Check::default();
-    for problem in storage.integrity().await? {
-        check.problem(problem, RESTORE);
+    match storage.integrity().await {
+        Ok(problems) => problems.into_iter().for_each(|problem| check.problem(problem, RESTORE)),
+        Err(error) => check.problem(error.to_string(), RESTORE),
     }
-    check.objects(storage).await?;
-    check.coverage(storage).await?;
-    let audit = storage.verify_audit().await?;
-    let entries = audit.as_ref().copied().unwrap_or(0);
-    if let Err(broken) = audit {
-        check.problem(format!("the audit was tampered with, or its database is damaged: {broken}"), RESTORE);
-    }
+    let entries = match check.rows(storage).await {
+        Ok(entries) => entries,
+        Err(error @ (StorageError::Database(_) | StorageError::Malformed(_))) => {
+            check.problem(format!("{error}; the rest was not looked at"), RESTORE);
+            0
+        }
+        Err(error) => return Err(error),
+    };
     if check.more > 0 {
         check.problems.push(format!("and {} more", thousands(check.more)));
     }
@@ -83,6 +117,20 @@ impl Check {
             self.problems.push(problem);
         } else {
             self.more += 1;
+        }
+    }
+
+    /// What the tables name; how many entries the audit has.
+    async fn rows(&mut self, storage: &Storage) -> Result<u64, StorageError> {
+        self.objects(storage).await?;
+        self.coverage(storage).await?;
+        match storage.verify_audit().await? {
+            Ok(entries) => Ok(entries),
+            Err(broken) => {
+                let problem = format!("the audit was tampered with, or its database is damaged: {broken}");
+                self.problem(problem, RESTORE);
+                Ok(0)
+            }
         }
     }
 

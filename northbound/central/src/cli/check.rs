@@ -39,11 +39,12 @@ async fn check_folder(dir: &Path) -> Result<Option<Checked>, Failure> {
     let storage = match Storage::open(dir, Clock::new().utc()).await {
         Ok(storage) => storage,
         Err(StorageError::Empty { .. }) => return Ok(None),
-        Err(error) => return Err(failed(error)),
+        Err(error) => return Checked::unopened(error).map(Some).map_err(failed),
     };
     let mut checked = check::check(&storage).await.map_err(failed)?;
-    if let Err(error) = authority::load(&storage.keys_dir()) {
-        checked.problems.push(error.to_string());
+    let keys = storage.keys_dir();
+    if let Err(error) = authority::load(&keys).and_then(|_| authority::look_at_root_key(&keys)) {
+        checked.keys(error.to_string());
     }
     storage.close().await;
     Ok(Some(checked))

@@ -95,6 +95,11 @@ impl Storage {
     /// Opens the storage in `dir` and makes what is missing: folder, schema, the organisation and its term. The flag
     /// says whether the organisation is new.
     pub async fn create(dir: &Path, org_name: &str, now: UtcMs) -> Result<(Storage, bool), StorageError> {
+        let lost = || StorageError::Lost { dir: dir.to_owned() };
+        // A new organisation in its place would be one that no hub knows.
+        if !folder::has_database(dir) && folder::has_rest(dir) {
+            return Err(lost());
+        }
         folder::make(dir)?;
         folder::make(&folder::objects(dir))?;
         let (writer, readers) = connect(dir).await?;
@@ -103,6 +108,10 @@ impl Storage {
         let found = super::orgs::find(tx.conn()).await?;
         let org = match found {
             Some(org) => org,
+            None if folder::has_rest(dir) => {
+                tx.take_back().await?;
+                return Err(lost());
+            }
             None => {
                 let org = OrgId::new(entropy::ulid(now)?);
                 super::orgs::insert(tx.conn(), org, org_name, now).await?;
@@ -113,19 +122,23 @@ impl Storage {
         Ok((Storage::new(dir, org, writer, readers)?, found.is_none()))
     }
 
-    /// Whether a central ever ran with `dir`; an error when not.
+    /// Whether a central ever ran with `dir`, and its database is there; an error when not.
     pub fn must_exist(dir: &Path) -> Result<(), StorageError> {
-        if folder::database(dir).exists() { Ok(()) } else { Err(StorageError::Empty { dir: dir.to_owned() }) }
+        if folder::has_database(dir) { Ok(()) } else { Err(Storage::nothing(dir)) }
+    }
+
+    fn nothing(dir: &Path) -> StorageError {
+        let dir = dir.to_owned();
+        if folder::has_rest(&dir) { StorageError::Lost { dir } } else { StorageError::Empty { dir } }
     }
 
     /// Opens the storage that is in `dir`, beside whoever else has it open.
     pub async fn open(dir: &Path, now: UtcMs) -> Result<Storage, StorageError> {
         Storage::must_exist(dir)?;
-        let empty = || StorageError::Empty { dir: dir.to_owned() };
         let (writer, readers) = connect(dir).await?;
         schema::migrate(&writer, now).await?;
         let mut conn = readers.acquire().await?;
-        let org = super::orgs::find(&mut conn).await?.ok_or_else(empty)?;
+        let org = super::orgs::find(&mut conn).await?.ok_or_else(|| Storage::nothing(dir))?;
         drop(conn);
         Storage::new(dir, org, writer, readers)
     }
@@ -189,6 +202,13 @@ impl Storage {
     /// What SQLite finds wrong with its file; nothing when it is whole.
     pub async fn integrity(&self) -> Result<Vec<String>, StorageError> {
         let mut conn = self.inner.readers.acquire().await?;
+        let names: Vec<String> =
+            sqlx::query_scalar("SELECT name FROM sqlite_master").fetch_all(&mut *conn).await?;
+        let missing = schema::names().filter(|name| !names.iter().any(|found| found == name));
+        let missing: Vec<String> = missing.map(|name| format!("the database lacks {name}")).collect();
+        if !missing.is_empty() {
+            return Ok(missing);
+        }
         let lines: Vec<String> = sqlx::query_scalar("PRAGMA integrity_check").fetch_all(&mut *conn).await?;
         let broken: Vec<(String, Option<i64>, String, i64)> =
             sqlx::query_as("PRAGMA foreign_key_check").fetch_all(&mut *conn).await?;

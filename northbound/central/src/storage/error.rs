@@ -12,7 +12,7 @@ use crate::entropy::EntropyError;
 #[derive(Debug, Error)]
 pub enum StorageError {
     /// The database refuses.
-    #[error("the database: {0}")]
+    #[error("the database: {0}{hint}", hint = hint(.0))]
     Database(#[from] sqlx::Error),
     /// A file or folder.
     #[error("{}: {source}", path.display())]
@@ -57,6 +57,17 @@ pub enum StorageError {
         /// The folder.
         dir: PathBuf,
     },
+    /// Central ran with the folder, and its database is gone.
+    #[error(
+        "storage.dir {} has keys or objects and no database (central.db is gone or empty), and only the database knows \
+         whose they are: put it back from the backup; or, to begin anew with another organisation that no hub knows, \
+         move the whole folder away",
+        dir.display()
+    )]
+    Lost {
+        /// The folder.
+        dir: PathBuf,
+    },
     /// Ids and secrets cannot be made.
     #[error(transparent)]
     Entropy(#[from] EntropyError),
@@ -69,5 +80,19 @@ impl StorageError {
     /// An error of a file or folder.
     pub(crate) fn file(path: impl Into<PathBuf>, source: io::Error) -> StorageError {
         StorageError::File { path: path.into(), source }
+    }
+}
+
+/// What to do about an error of SQLite, where that is known.
+fn hint(error: &sqlx::Error) -> &'static str {
+    let code = error.as_database_error().and_then(|error| error.code());
+    // Extended codes have the primary one in their lowest byte.
+    match code.and_then(|code| code.parse::<u32>().ok()).map(|code| code & 0xff) {
+        Some(10 | 14) => "; look whether the disk of storage.dir is full, or fails",
+        Some(13) => "; make room on the disk of storage.dir",
+        Some(11 | 26) => {
+            "; central.db is damaged: put the folder back from the newest good copy, and start with --restored"
+        }
+        _ => "",
     }
 }

@@ -7,7 +7,7 @@
 //! | `keys/` | certificates and private keys |
 //! | `lock` | held by `run` |
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -36,6 +36,16 @@ pub(super) fn database(dir: &Path) -> PathBuf {
 
 pub(super) fn objects(dir: &Path) -> PathBuf {
     dir.join("objects")
+}
+
+/// Whether there is a database with anything in it.
+pub(super) fn has_database(dir: &Path) -> bool {
+    fs::metadata(database(dir)).is_ok_and(|metadata| metadata.len() > 0)
+}
+
+/// Whether there is what only a central with a database leaves: keys come after the database, and so do objects.
+pub(super) fn has_rest(dir: &Path) -> bool {
+    dir.join("keys").exists() || fs::read_dir(objects(dir)).is_ok_and(|mut objects| objects.next().is_some())
 }
 
 /// The folder belongs to this process until this is dropped, or the process ends.

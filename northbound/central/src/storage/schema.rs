@@ -94,6 +94,16 @@ const VERSIONS: &[&[&str]] = &[
         token BIGINT NOT NULL, PRIMARY KEY (org_id, hub_id, epoch))"],
 ];
 
+/// Tables and indexes that every database of this version has.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    let statements = VERSIONS.iter().copied().flatten();
+    statements.filter_map(|statement| {
+        let rest =
+            statement.strip_prefix("CREATE TABLE ").or_else(|| statement.strip_prefix("CREATE INDEX "))?;
+        rest.split_whitespace().next()
+    })
+}
+
 /// Brings the database to the version this program knows.
 pub(super) async fn migrate(writer: &Writer, now: UtcMs) -> Result<(), StorageError> {
     let mut tx = writer.begin().await?;

@@ -245,3 +245,42 @@ async fn lookups_go_by_their_index() {
         assert!(lines.iter().all(|line| !line.starts_with("SCAN")), "{statement}\n{lines:#?}");
     }
 }
+
+#[tokio::test]
+async fn a_folder_that_lost_its_database_becomes_no_other_organisation() {
+    let folder = Folder::new("lost-database");
+    let first = storage(&folder).await;
+    first.close().await;
+    std::fs::create_dir(folder.path().join("keys")).unwrap();
+    let database = folder.path().join("central.db");
+    for is_empty in [false, true] {
+        std::fs::remove_file(&database).unwrap();
+        if is_empty {
+            std::fs::write(&database, []).unwrap();
+        }
+        let created = Storage::create(folder.path(), "Test", NOW).await;
+        assert!(matches!(created, Err(StorageError::Lost { .. })), "{created:?}");
+        assert!(matches!(Storage::must_exist(folder.path()), Err(StorageError::Lost { .. })));
+        let checked =
+            crate::check::Checked::unopened(Storage::open(folder.path(), NOW).await.unwrap_err()).unwrap();
+        assert!(checked.problems[0].contains("put it back from the backup") && !checked.steps.is_empty());
+        std::fs::write(&database, b"x").unwrap();
+    }
+    let garbage = Storage::open(folder.path(), NOW).await.unwrap_err();
+    let checked = crate::check::Checked::unopened(garbage).unwrap();
+    assert!(!checked.steps.is_empty(), "{checked:?}");
+}
+
+#[tokio::test]
+async fn check_finds_a_table_that_is_gone() {
+    let folder = Folder::new("table-gone");
+    let storage = storage(&folder).await;
+    let mut tx = storage.write().await.unwrap();
+    sqlx::query("DROP TABLE zero_gaps").execute(&mut *tx.db().conn).await.unwrap();
+    sqlx::query("DROP TABLE audit").execute(&mut *tx.db().conn).await.unwrap();
+    tx.commit().await.unwrap();
+    let checked = crate::check::check(&storage).await.unwrap();
+    assert!(checked.problems.iter().any(|p| p == "the database lacks zero_gaps"), "{checked:?}");
+    assert!(checked.problems.iter().any(|p| p == "the database lacks audit"), "{checked:?}");
+    assert!(!checked.steps.is_empty());
+}
