@@ -333,6 +333,10 @@ mod tests {
         ] {
             assert!(screen.contains(line), "{line} is not in\n{screen}");
         }
+    }
+
+    #[test]
+    fn what_is_missing_or_troubled_is_on_the_screen() {
         let mut full = example();
         full.storage.evicted = 25_938;
         let screen = render(&full);
@@ -357,6 +361,10 @@ mod tests {
         ] {
             assert!(screen.contains(line), "{line} is not in\n{screen}");
         }
+    }
+
+    #[test]
+    fn where_the_link_is_stands_on_the_screen() {
         let mut overtaken = example();
         overtaken.link.overtaken = Some("central holds more than this hub has given out: start anew".into());
         overtaken.link.renewal_error = Some("busy".into());

@@ -67,6 +67,17 @@ struct Central {
     ranges: BTreeMap<Lane, Vec<(SeqRange, u64)>>,
 }
 
+impl Central {
+    fn accounted(&self, lanes: &[Lane]) -> Vec<(Lane, RangeSet)> {
+        let of = |lane: &Lane| {
+            let mut set = RangeSet::new();
+            self.ranges.get(lane).into_iter().flatten().for_each(|(range, _)| set.insert(*range));
+            (*lane, set)
+        };
+        lanes.iter().map(of).collect()
+    }
+}
+
 /// How a connection went.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Went {
@@ -108,19 +119,7 @@ fn connect(folder: &mut Folder, central: &mut Central) -> Went {
         while let Some(output) = end.poll_output() {
             quiet = false;
             match output {
-                CentralOutput::Load(lanes) => {
-                    let of = |lane: Lane| {
-                        let mut set = RangeSet::new();
-                        central
-                            .ranges
-                            .get(&lane)
-                            .into_iter()
-                            .flatten()
-                            .for_each(|(range, _)| set.insert(*range));
-                        (lane, set)
-                    };
-                    end.handle_accounted(lanes.into_iter().map(of).collect(), &central.runs);
-                }
+                CentralOutput::Load(lanes) => end.handle_accounted(central.accounted(&lanes), &central.runs),
                 CentralOutput::Run(run) => {
                     central.runs.insert(run.epoch, run.token);
                 }
