@@ -19,6 +19,12 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 /// Files of one folder: what a site has, tenfold.
 const FILES_MAX: usize = 1_000;
 
+/// Problems told in all: what a log and a status can carry.
+const PROBLEMS_MAX: usize = 200;
+
+/// Problems told of one file: a screen of them. Who mends these sees the rest.
+const PROBLEMS_OF_FILE_MAX: usize = 20;
+
 /// What the folders hold.
 #[derive(Clone, Debug, Default)]
 pub struct DeviceFiles {
@@ -54,10 +60,11 @@ pub fn read(config: &DevicesConfig) -> DeviceFiles {
             }
         }
         let is_right = own.is_empty();
-        problems.extend(own);
+        problems.extend(own.at_most(PROBLEMS_OF_FILE_MAX));
         devices.extend(device.filter(|_| is_right));
     }
-    DeviceFiles { devices, files: texts.len(), problems: problems.sorted() }
+    let problems = problems.at_most(PROBLEMS_MAX).sorted();
+    DeviceFiles { devices, files: texts.len(), problems }
 }
 
 fn read_device(
@@ -87,7 +94,9 @@ fn read_profiles(dir: &Path, problems: &mut Problems) -> Profiles {
     let mut profiles = Profiles::shipped();
     for (path, text) in read_folder(dir, problems) {
         let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        profiles.read(&name, &path, &text, problems);
+        let mut own = Problems::default();
+        profiles.read(&name, &path, &text, &mut own);
+        problems.extend(own.at_most(PROBLEMS_OF_FILE_MAX));
     }
     profiles
 }

@@ -5,6 +5,7 @@
 
 mod files;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use southbound::ingest::IngestSender;
@@ -22,6 +23,10 @@ pub struct Devices {
     config: DevicesConfig,
     modbus: Poller,
     state: Arc<Mutex<FileState>>,
+    /// A reading of the files is wanted that began later than the one that goes on.
+    wanted: Arc<AtomicBool>,
+    /// Held by whoever reads the files.
+    reading: Arc<Mutex<()>>,
 }
 
 /// What the last reading of the files found.
@@ -57,11 +62,29 @@ impl Devices {
             info!(dir = %config.dir.display(), devices = state.devices, "devices to be read");
         }
         let modbus = Poller::new(ingest, clock, seed, found.devices);
-        Devices { config, modbus, state: Arc::new(Mutex::new(state)) }
+        Devices {
+            config,
+            modbus,
+            state: Arc::new(Mutex::new(state)),
+            wanted: Arc::default(),
+            reading: Arc::default(),
+        }
     }
 
-    /// Reads the files again. Blocks on the file system.
+    /// Reads the files again. Blocks on the file system. What is asked for while a reading goes on is one more reading
+    /// behind it, by whoever does that one: so the files as they were last are in force in the end.
     pub fn reload(&self) {
+        self.wanted.store(true, Ordering::SeqCst);
+        while self.wanted.load(Ordering::SeqCst) {
+            let Ok(turn) = self.reading.try_lock() else { return };
+            while self.wanted.swap(false, Ordering::SeqCst) {
+                self.read_again();
+            }
+            drop(turn);
+        }
+    }
+
+    fn read_again(&self) {
         let found = read(&self.config);
         let mut state = self.lock();
         if found.problems.is_empty() {

@@ -91,7 +91,7 @@ fn device_page(
     let view = |device: &&hub_model::Device| DeviceView {
         id: device.id.to_string(),
         name: device.name.to_string(),
-        heard_time: registry.heard(device.id).and_then(|at| view_boot(catalog.clock(), at).time),
+        heard_time: heard(registry, asked, device).and_then(|at| view_boot(catalog.clock(), at).time),
         series_count: series_counts.get(&device.id).copied().unwrap_or(0),
         modbus: asked
             .iter()
@@ -101,6 +101,21 @@ fn device_page(
     DeviceList {
         devices: page.iter().map(view).collect(),
         next_page_token: page.last().filter(|_| more).map(|device| device.id.to_string()),
+    }
+}
+
+/// When a device was last heard, or answered without saying anything worth a sample.
+fn heard(
+    registry: &Registry,
+    asked: &[southbound::modbus::DeviceView],
+    device: &hub_model::Device,
+) -> Option<hub_model::BootStamp> {
+    let answered = asked.iter().find(|view| view.device.name == device.name).and_then(|view| view.answered);
+    match (registry.heard(device.id), answered) {
+        (Some(heard), Some(answered)) if heard.boot == answered.boot && heard.mono_ms >= answered.mono_ms => {
+            Some(heard)
+        }
+        (heard, answered) => answered.or(heard),
     }
 }
 

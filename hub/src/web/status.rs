@@ -17,6 +17,7 @@ use southbound::modbus::{DeviceState, DeviceView};
 use super::api::{Api, Listener, view_boot};
 use super::problem::unreadable;
 use crate::devices::Devices;
+use crate::intake::Registry;
 use crate::north::{LinkView, link_view};
 
 /// A device heard within this span counts as heard of late. Devices have no expected interval yet.
@@ -218,7 +219,8 @@ fn status_of(api: &Api) -> Result<Status, Problem> {
     let (devices, series) = registry.sizes();
     let recent_ms = u64::try_from(RECENT.as_millis()).unwrap_or(u64::MAX);
     let since = BootStamp { boot: now.boot, mono_ms: now.mono_ms.saturating_sub(recent_ms) };
-    let heard = registry.heard_since(since);
+    let asked_devices = api.devices.modbus().devices();
+    let heard = registry.heard_since(since) + answered_since(&registry, &asked_devices, since);
     let counts = registry.counts();
     let time = view_boot(registry.catalog().clock(), now);
     drop(registry);
@@ -252,6 +254,17 @@ fn status_of(api: &Api) -> Result<Status, Problem> {
         central,
         ledger,
     })
+}
+
+/// Devices that answered without saying anything worth a sample, and so were not heard by the log.
+fn answered_since(registry: &Registry, asked: &[DeviceView], since: BootStamp) -> usize {
+    let is_recent = |at: BootStamp| at.boot == since.boot && at.mono_ms >= since.mono_ms;
+    let is_news = |view: &&DeviceView| {
+        let device = registry.catalog().device_by_name(view.device.name.as_str());
+        view.answered.is_some_and(is_recent)
+            && device.is_some_and(|device| !registry.heard(device.id).is_some_and(is_recent))
+    };
+    asked.iter().filter(is_news).count()
 }
 
 fn asked(devices: &Devices) -> AskedStatus {

@@ -1,6 +1,7 @@
 //! One connection to an endpoint, and one request on it at a time.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -9,7 +10,6 @@ use tokio_modbus::{Request, Response, Slave, slave::SlaveContext};
 
 use super::address::Table;
 use super::decode::Data;
-use super::device::Endpoint;
 use super::frame::{Expected, Mismatch};
 use super::transport::{Checked, Exchange, Trace};
 
@@ -49,10 +49,9 @@ pub enum Outcome {
     Closed(io::ErrorKind),
 }
 
-/// Connects, without a limit of time.
-pub(super) async fn connect(endpoint: &Endpoint) -> io::Result<Connection> {
-    let Endpoint::Tcp { host, port } = endpoint;
-    let stream = TcpStream::connect((host.as_str(), *port)).await?;
+/// Connects to the first of these addresses that takes it, without a limit of time.
+pub(super) async fn connect(addresses: &[SocketAddr]) -> io::Result<Connection> {
+    let stream = TcpStream::connect(addresses).await?;
     // A request is one small segment, and the next one waits for its answer.
     stream.set_nodelay(true)?;
     let exchange = Exchange::default();

@@ -33,6 +33,9 @@ const REGISTERS_MAX: usize = 1_000;
 /// Each group costs a request at least.
 const GROUPS_MAX: usize = 32;
 
+/// Raw numbers that mean "no reading": makers have one or two.
+const INVALID_MAX: usize = 64;
+
 const TAGS_MAX: usize = 32;
 const TAG_NAME_MAX: usize = 64;
 const TAG_TEXT_MAX: usize = 256;
@@ -298,6 +301,14 @@ impl RawDefinition {
     }
 
     fn registers(&self, groups: &mut [Group], problems: &mut Problems) {
+        if let Some(found) = self.registers.get(REGISTERS_MAX).and_then(|raw| raw.metric.as_ref()) {
+            let count = self.registers.len();
+            found.report::<()>(
+                format!("there are {count} registers; a device has {REGISTERS_MAX} at most"),
+                problems,
+            );
+            return;
+        }
         let mut metrics = BTreeSet::new();
         for raw in &self.registers {
             let Some(register) = raw.check(problems) else { continue };
@@ -508,6 +519,13 @@ impl RawRegister {
             let message = "is not a raw number; write what the register holds, such as \"0x8000\"";
             number.or_else(|| found.report(message, problems))
         };
+        if let Some(found) = self.invalid.as_ref().filter(|found| found.value.len() > INVALID_MAX) {
+            found.report::<()>(
+                format!("has {} numbers; at most {INVALID_MAX} are looked for", found.value.len()),
+                problems,
+            );
+            return Vec::new();
+        }
         listed.iter().filter_map(raw).collect()
     }
 

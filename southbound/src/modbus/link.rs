@@ -1,6 +1,7 @@
 //! One task for each endpoint: does what the schedule says, and hands readings to the hub. The shell around the cores.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,7 @@ use super::device::{Device, Endpoint};
 use super::plan::Block;
 use super::register::Register;
 use super::report::Reported;
+use super::resolve::Lookups;
 use super::schedule::{Ask, Event, JobId, Schedule, Step};
 use super::test::{Exchanged, TestReport, TestRequest, Tested};
 use super::view::LinkShared;
@@ -30,6 +32,7 @@ pub(super) struct Around {
     pub(super) ingest: IngestSender,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) seed: u64,
+    pub(super) lookups: Lookups,
 }
 
 /// The task of one endpoint.
@@ -38,6 +41,8 @@ pub(super) struct Link {
     around: Around,
     schedule: Schedule,
     connection: Option<Connection>,
+    /// What the endpoint's name meant last.
+    addresses: Vec<SocketAddr>,
     /// Of the next request; begins anywhere, so that an answer to an earlier run is none to this one.
     transaction: u16,
     reported: BTreeMap<(JobId, usize), Reported>,
@@ -64,6 +69,7 @@ impl Link {
             endpoint,
             around,
             connection: None,
+            addresses: Vec::new(),
             transaction,
             reported: BTreeMap::new(),
             gathered: BTreeMap::new(),
@@ -105,7 +111,17 @@ impl Link {
     }
 
     async fn connect(&mut self) {
-        let connecting = tokio::time::timeout(CONNECT_TIMEOUT, connect(&self.endpoint)).await;
+        let found = self.around.lookups.resolve(&self.endpoint).await;
+        // What a name meant last time is better than nothing while the resolver is away.
+        let known = found
+            .or_else(|error| if self.addresses.is_empty() { Err(error) } else { Ok(self.addresses.clone()) });
+        let connecting = match known {
+            Ok(addresses) => {
+                self.addresses = addresses;
+                tokio::time::timeout(CONNECT_TIMEOUT, connect(&self.addresses)).await
+            }
+            Err(error) => Ok(Err(error)),
+        };
         let now = self.around.clock.instant();
         let endpoint = &self.endpoint;
         match connecting {
@@ -173,14 +189,14 @@ impl Link {
         while let Some(event) = self.schedule.poll_event() {
             match event {
                 Event::Read { job, registers, start, data, at } => {
-                    self.shared.read(job);
+                    self.shared.read(job, stamp(&*self.around.clock, at));
                     for register_at in registers {
                         let reading = decode(self.register(job, register_at), &data, start);
                         self.gather(job, register_at, reading, true, at);
                     }
                 }
                 Event::Failed { job, registers, quality, was_asked, at } => {
-                    self.shared.failed(job, quality);
+                    self.shared.failed(job, quality, stamp(&*self.around.clock, at));
                     for register_at in registers {
                         self.gather(job, register_at, Reading::failed(quality), was_asked, at);
                     }

@@ -21,6 +21,7 @@ mod poller;
 pub mod profile;
 pub mod register;
 pub mod report;
+mod resolve;
 pub mod scale;
 pub mod schedule;
 mod test;

@@ -14,6 +14,7 @@ use tracing::{error, info};
 
 use super::device::{Device, Endpoint};
 use super::link::{Around, Link};
+use super::resolve::Lookups;
 use super::test::{TestReport, TestRequest};
 use super::view::{DeviceView, LinkShared};
 use crate::ingest::IngestSender;
@@ -62,7 +63,7 @@ pub enum TestError {
 impl Poller {
     /// A poller for these devices, at rest until [`Poller::run`]. `seed` spreads its moments.
     pub fn new(ingest: IngestSender, clock: Arc<dyn Clock>, seed: u64, devices: Vec<Device>) -> Poller {
-        let around = Around { ingest, clock, seed };
+        let around = Around { ingest, clock, seed, lookups: Lookups::default() };
         Poller { around, wanted: Arc::new(watch::Sender::new(devices)), links: Arc::default() }
     }
 

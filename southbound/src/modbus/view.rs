@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hub_chassis::metrics::{MetricRow, float};
-use hub_model::{Quality, Reason};
+use hub_model::{BootStamp, Quality, Reason};
 
 use super::client::Outcome;
 use super::device::{Device, Endpoint};
@@ -52,6 +52,8 @@ pub struct DeviceView {
     pub cycles: JobCounts,
     /// What is wrong, for people.
     pub trouble: Option<String>,
+    /// When it answered last, whether that was worth a sample or not.
+    pub answered: Option<BootStamp>,
 }
 
 /// What was done on one unit.
@@ -93,6 +95,7 @@ impl LinkShared {
             latency: None,
             cycles: JobCounts::default(),
             trouble: None,
+            answered: None,
         };
         let state = State {
             devices: devices.iter().map(view).collect(),
@@ -155,12 +158,12 @@ impl LinkShared {
     }
 
     /// The device answered for a register.
-    pub(super) fn read(&self, job: JobId) {
-        self.set_state(job, DeviceState::Live);
+    pub(super) fn read(&self, job: JobId, at: BootStamp) {
+        self.set_state(job, DeviceState::Live, at);
     }
 
     /// A register could not be read.
-    pub(super) fn failed(&self, job: JobId, quality: Quality) {
+    pub(super) fn failed(&self, job: JobId, quality: Quality, at: BootStamp) {
         let reason = quality.reason();
         let state = if reason == Reason::NotConnected {
             DeviceState::Unreachable
@@ -169,12 +172,15 @@ impl LinkShared {
         } else {
             DeviceState::Silent
         };
-        self.set_state(job, state);
+        self.set_state(job, state, at);
     }
 
-    fn set_state(&self, job: JobId, state: DeviceState) {
+    fn set_state(&self, job: JobId, state: DeviceState, at: BootStamp) {
         if let Some(view) = self.lock().devices.get_mut(job.device) {
             view.state = state;
+            if state == DeviceState::Live {
+                view.answered = Some(at);
+            }
         }
     }
 

@@ -127,8 +127,9 @@ pub(super) fn parse_defaults(text: &str) -> Node {
 /// Parses the text of a file. What is not TOML is reported with its place, and the rest is still returned.
 pub(super) fn parse_file(path: &Path, text: &str, problems: &mut Problems) -> Node {
     let path: Arc<Path> = path.into();
+    let lines = Lines::of(text);
     let place = move |offset: usize| {
-        let (line, column) = line_and_column(text, offset);
+        let (line, column) = lines.line_and_column(text, offset);
         Origin::File { path: path.clone(), line, column }
     };
     parse(text, &place, problems)
@@ -164,10 +165,29 @@ fn node(value: &Spanned<DeValue<'_>>, place: &dyn Fn(usize) -> Origin) -> Node {
     Node { origin: place(value.span().start), item }
 }
 
-fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
-    let before = text.get(..offset).unwrap_or(text);
-    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+/// Where lines begin: looked up for every key and value of a file, which may have many.
+struct Lines(Vec<usize>);
+
+/// Columns are counted up to here: a file of one endless line has no place that a person would look for.
+const COLUMN_BYTES_MAX: usize = 1_000;
+
+impl Lines {
+    fn of(text: &str) -> Lines {
+        let behind = text.match_indices('\n').map(|(at, _)| at + 1);
+        Lines(std::iter::once(0).chain(behind).collect())
+    }
+
+    /// From 1, the column in characters; one far behind is that of the last place counted.
+    fn line_and_column(&self, text: &str, offset: usize) -> (usize, usize) {
+        let offset = offset.min(text.len());
+        let line = self.0.partition_point(|start| *start <= offset);
+        let start = self.0[line - 1];
+        let mut end = offset.min(start + COLUMN_BYTES_MAX);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        (line, text[start..end].chars().count() + 1)
+    }
 }
 
 #[cfg(test)]
@@ -177,10 +197,10 @@ mod tests {
     #[test]
     fn places_count_lines_and_characters_from_one() {
         let text = "a = 1\n\u{e9}\u{e9} = 2\n";
-        assert_eq!(line_and_column(text, 0), (1, 1));
-        assert_eq!(line_and_column(text, 6), (2, 1));
-        assert_eq!(line_and_column(text, 10), (2, 3));
-        assert_eq!(line_and_column(text, 999), (3, 1));
+        let place = |offset| Lines::of(text).line_and_column(text, offset);
+        assert_eq!([place(0), place(6), place(10), place(999)], [(1, 1), (2, 1), (2, 3), (3, 1)]);
+        let long = "x".repeat(5_000);
+        assert_eq!(Lines::of(&long).line_and_column(&long, 4_000), (1, 1_001));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Origin;
+use crate::cli::output::printable;
 
 /// One problem: where, which key, and a sentence that says what, why and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,11 +18,12 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.origin)?;
+        let place = printable(&self.origin.to_string());
+        write!(f, "{place}: ")?;
         if !self.key.is_empty() {
-            write!(f, "{}: ", self.key)?;
+            write!(f, "{}: ", printable(&self.key))?;
         }
-        f.write_str(&self.message)
+        f.write_str(&printable(&self.message))
     }
 }
 
@@ -48,6 +50,20 @@ impl Problems {
     /// Takes in those of another reader.
     pub fn extend(&mut self, more: Problems) {
         self.0.extend(more.0);
+    }
+
+    /// The first of them by place, and where there are more, how many.
+    #[must_use]
+    pub fn at_most(self, max: usize) -> Problems {
+        let mut kept = self.sorted();
+        let more = kept.len().saturating_sub(max);
+        if more > 0 {
+            kept.truncate(max);
+            let origin = kept.last().map_or(Origin::Default, |last| last.origin.clone());
+            let message = format!("and {more} more problems behind this one");
+            kept.push(Problem { origin, key: String::new(), message });
+        }
+        Problems(kept)
     }
 
     /// How many there are so far.
