@@ -27,7 +27,7 @@ pub struct Overtaken {
 /// What is, why, and what to do.
 impl fmt::Display for Overtaken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("central holds more than this hub has given out (")?;
+        f.write_str("central holds records of another log by this hub's name (")?;
         for (at, (class, have_upto, next)) in self.lanes.iter().enumerate() {
             let comma = if at == 0 { "" } else { ", " };
             write!(f, "{comma}{} up to {have_upto}, here {next}", class.name())?;
@@ -47,8 +47,8 @@ impl fmt::Display for Overtaken {
             }
         })?;
         f.write_str(
-            ". Nothing of these classes is sent until their numbers are passed. Stop the other hub if one runs; then keep \
-             this folder, start with an empty storage.dir and enrol that with a new token",
+            ". Nothing of this log is sent. Stop the other hub if one runs; then keep this folder, start with an empty \
+             storage.dir and enrol that with a new token",
         )
     }
 }
@@ -62,7 +62,7 @@ mod tests {
         let lanes = vec![(Class::Meta, 9, 3), (Class::Telemetry, 50, 10)];
         let check = |origin, words: &str| {
             let text = Overtaken { origin, lanes: lanes.clone() }.to_string();
-            let begin = "central holds more than this hub has given out (meta up to 9, here 3, telemetry up to 50, here 10): ";
+            let begin = "central holds records of another log by this hub's name (meta up to 9, here 3, telemetry up to 50, here 10): ";
             assert!(text.starts_with(begin) && text.contains(words), "{text}");
             assert!(text.ends_with("enrol that with a new token"), "{text}");
             assert_eq!(text.contains("older copy"), origin == Origin::OlderCopy, "{text}");

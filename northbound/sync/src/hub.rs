@@ -397,14 +397,15 @@ impl HubSync {
         let same_terms = self.terms.replace(terms) == Some(terms);
         let mut confirmed = self.lanes.values().map(|lane| &lane.confirmed);
         let remembered = *self.remembered.get_or_insert_with(|| confirmed.any(|set| !set.is_empty()));
-        let others = self.epochs_of_another_log(resume);
+        let others = self.lanes_of_another_log(resume);
         for wanted in &resume.lanes {
-            let is_other = others.contains(&wanted.lane.epoch);
+            // Then no lane of the epoch may move: what is sent would take the place of what the other log said.
+            let is_other = others.iter().any(|lane| lane.epoch == wanted.lane.epoch);
             let Some(lane) = self.lanes.get_mut(&wanted.lane) else { continue };
             let before = lane.confirmed.clone();
             let now = Moment { same_terms, anew: !self.greeted_before, now_ms };
             let disowned = lane.handle_wanted(wanted, is_other, now);
-            if lane.overtaken {
+            if others.contains(&wanted.lane) {
                 let (have_upto, next) = (wanted.have_upto, lane.next);
                 let was_confirmed = remembered || lane.was_confirmed;
                 let lane = wanted.lane;
@@ -424,16 +425,15 @@ impl HubSync {
         self.greet_new_lanes(now_ms);
     }
 
-    /// Epochs of which central has numbers that this log did not give out by the end of the run that central knows, or
-    /// not at all: they are those of another log by this hub's name, and say nothing of what is here. Then no lane of
-    /// the epoch may move: what is sent would take the place of what the other log said.
-    fn epochs_of_another_log(&self, resume: &Resume) -> BTreeSet<LogEpoch> {
+    /// Lanes of which central has numbers that this log did not give out by the end of the run that central knows, or
+    /// not at all: they are those of another log by this hub's name, and say nothing of what is here.
+    fn lanes_of_another_log(&self, resume: &Resume) -> BTreeSet<Lane> {
         let is_beyond = |wanted: &&WantedLane| {
             let next = self.lanes.get(&wanted.lane).map_or(0, |lane| lane.next);
             let end = wanted.known_run.map_or(next, |known| self.end_of_run(wanted.lane, known, next));
             wanted.have_upto > end
         };
-        resume.lanes.iter().filter(is_beyond).map(|wanted| wanted.lane.epoch).collect()
+        resume.lanes.iter().filter(is_beyond).map(|wanted| wanted.lane).collect()
     }
 
     /// What a lane had given out at the end of a run: what it began the next one with. 0 for a run that is not known.

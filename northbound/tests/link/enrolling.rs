@@ -215,7 +215,7 @@ type Told = Option<&'static str>;
 async fn whatever_happens_to_the_files_of_the_link_is_told_or_mended() {
     const GONE: Told = Some("identity.pem with its key and certificate is gone: put back a copy of it");
     const DAMAGED: Told = Some("identity.pem is damaged: put back a copy of it, or enrol the hub again");
-    const FOLDER: Told = Some("identity.pem cannot be read or written: Is a directory");
+    const FOLDER: Told = Some("identity.pem cannot be read or written: it is not a regular file");
     const BLOCKED: Told = Some("north cannot be read or written: ");
     // Whether the hub asks with the key it had, when it is enrolled again.
     let cases: [(&str, Harm, Told, bool); 17] = [
