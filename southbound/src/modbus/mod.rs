@@ -4,7 +4,7 @@
 //! a group, [`schedule`] who is asked when and what follows from the answer, [`frame`] whether an answer is the answer,
 //! [`report`] which readings become samples. Around them: `transport` and `client` (tokio-modbus over a connection that
 //! checks), `link` (one task for each endpoint) and [`Poller`], which owns the links and takes new device lists.
-//! [`profile`] and [`file`] read devices from TOML.
+//! [`profile`] and [`mod@file`] read devices from TOML.
 //!
 //! The invariant: never a wrong value. What cannot be told from a wrong answer is no answer.
 
