@@ -197,7 +197,11 @@ async fn a_folder_that_was_copied_and_one_that_was_put_back_are_told_apart() {
     let status = hub.until("overtaken", |status| status.is_connected() && origin(status).is_some()).await;
     let overtaken = status.overtaken.unwrap();
     assert_eq!((overtaken.origin, overtaken.lanes), (Origin::OtherFolder, vec![(Class::Telemetry, 50, 20)]));
-    assert_eq!(hub.log.confirmed(Class::Telemetry) + hub.log.confirmed(Class::Event), 0, "the whole log rests");
+    assert_eq!(
+        hub.log.confirmed(Class::Telemetry) + hub.log.confirmed(Class::Event),
+        0,
+        "the whole log rests"
+    );
     assert!(hub.status.borrow().overtaken.is_some(), "it stays told");
 
     // This central remembers no runs: once the numbers are passed, it is over.
