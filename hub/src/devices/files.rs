@@ -234,4 +234,21 @@ mod tests {
         let found = folder.read();
         assert_eq!(found.devices.len(), 1, "the one file that is right");
     }
+
+    #[test]
+    fn a_file_of_nothing_but_slips_is_told_in_a_screen() {
+        let junk: String = (0..20_000).map(|n| format!("k{n} = 1\n")).collect();
+        let folder = Folder::new("slips").with("devices/a.toml", &junk).with("devices/b.toml", METER);
+        let told = folder.told();
+        assert_eq!(told.len(), PROBLEMS_OF_FILE_MAX + 1, "{told:#?}");
+        assert!(told.iter().any(|line| line.ends_with("more problems behind this one")), "{told:#?}");
+        assert_eq!(folder.read().devices.len(), 1, "the other file is read");
+    }
+
+    #[test]
+    fn nothing_in_a_file_or_its_name_moves_the_cursor() {
+        let folder = Folder::new("cursor")
+            .with("devices/x\u{1b}[2J.toml", "\"\\u001b[31m\" = 1\n[tags]\n\"\\u009b\" = 1\n");
+        assert!(folder.told().iter().all(|line| !line.chars().any(char::is_control)), "{:#?}", folder.told());
+    }
 }

@@ -126,3 +126,36 @@ fn state_of(found: &DeviceFiles) -> FileState {
         problems: found.problems.iter().map(ToString::to_string).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock as HubClock;
+
+    const METER: &str =
+        "driver = \"modbus\"\nendpoint = \"tcp://127.0.0.1:1\"\nprofile = \"eastron-sdm630\"\n";
+
+    #[test]
+    fn of_many_reloads_at_once_the_files_as_they_were_last_are_in_force() {
+        let dir = std::env::temp_dir().join(format!("relais-reloads-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let config = DevicesConfig { dir: dir.clone(), profiles_dir: dir.join("profiles.d") };
+        let (ingest, _inbox) = tokio::sync::mpsc::channel(1);
+        let devices = Devices::new(config, DeviceFiles::default(), ingest, Arc::new(HubClock::new()), 1);
+        for count in 1..=40_usize {
+            std::fs::write(dir.join(format!("{count}.toml")), format!("name = \"m{count}\"\n{METER}"))
+                .unwrap();
+            let reloading = devices.clone();
+            let other = std::thread::spawn(move || reloading.reload());
+            devices.reload();
+            other.join().unwrap();
+            assert_eq!(devices.file_state().devices, count, "whoever asked last is served, by whom ever");
+        }
+        std::fs::write(dir.join("bad.toml"), "k = 1\n").unwrap();
+        devices.reload();
+        let state = devices.file_state();
+        assert_eq!(state.devices, 40, "nothing is changed");
+        assert!(!state.problems.is_empty());
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+}
