@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use hub_chassis::cli::output::{self, printable};
-use hub_chassis::cli::{Failure, Table, exit, with_query};
+use hub_chassis::cli::{Failure, Table, exit, percent_encoded, with_query};
 use hub_chassis::number_text::counted;
 use serde::Deserialize;
 
@@ -77,7 +77,7 @@ fn render_list(devices: &[serde_json::Value]) -> String {
 
 fn test(args: &DeviceTestArgs) -> Result<ExitCode, Failure> {
     let client = Client::new(socket(&args.local)?)?;
-    let path = format!("/api/v1/devices/{}/read-tests", path_segment(&args.device));
+    let path = format!("/api/v1/devices/{}/read-tests", percent_encoded(&args.device));
     let text = client.post(&path, String::new())?;
     let test: ReadTest = serde_json::from_str(&text).map_err(|error| {
         Failure::failed(format!("the hub's answer is not what this version expects: {error}"))
@@ -88,20 +88,6 @@ fn test(args: &DeviceTestArgs) -> Result<ExitCode, Failure> {
         output::text(&render_test(&test))?;
     }
     Ok(if test.passed { ExitCode::SUCCESS } else { ExitCode::from(exit::PROBLEMS_FOUND) })
-}
-
-/// Only what a device's name may have is left as it is.
-fn path_segment(name: &str) -> String {
-    let mut segment = String::new();
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
-            segment.push(char::from(byte));
-        } else {
-            // Writing to a `String` cannot fail.
-            let _ = write!(segment, "%{byte:02X}");
-        }
-    }
-    segment
 }
 
 fn render_test(test: &ReadTest) -> String {
@@ -197,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_name_cannot_change_the_path() {
-        assert_eq!(path_segment("meter-1"), "meter-1");
-        assert_eq!(path_segment("../a b?x"), "..%2Fa%20b%3Fx");
+        assert_eq!(percent_encoded("meter-1"), "meter-1");
+        assert_eq!(percent_encoded("../a b?x"), "..%2Fa%20b%3Fx");
     }
 }

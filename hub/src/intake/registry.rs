@@ -8,6 +8,7 @@ use hub_model::{
 };
 use hub_store::{Append, Catalog, Definition, PublishMark, Urgency};
 use southbound::ingest::{Content, DevicePublish, Polled};
+use southbound::modbus::is_gateway_exception;
 use southbound_wire::{DeviceEvent, DeviceMessage, Reading};
 
 use super::{LastValue, Refusal};
@@ -350,10 +351,9 @@ impl From<&Append> for Accepted {
 
 /// Whether a device was there to be read: an exception is an answer too, but for those a gateway gives in its place.
 fn is_sign_of_life(reading: &Polled) -> bool {
-    const GATEWAY: [u8; 2] = [10, 11];
     match reading.quality.reason() {
         Reason::NoAnswer | Reason::NotConnected | Reason::Stale | Reason::Malformed => false,
-        Reason::Exception => !GATEWAY.contains(&reading.quality.detail()),
+        Reason::Exception => !is_gateway_exception(reading.quality.detail()),
         Reason::None
         | Reason::OutOfRange
         | Reason::Unsupported

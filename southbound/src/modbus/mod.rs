@@ -32,5 +32,5 @@ mod view;
 
 pub use client::Outcome;
 pub use poller::{Poller, TestError};
-pub use test::{Exchanged, TestReport, Tested, exception_text};
+pub use test::{Exchanged, TestReport, Tested, exception_text, is_gateway_exception};
 pub use view::{DeviceState, DeviceView};

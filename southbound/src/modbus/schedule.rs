@@ -22,6 +22,7 @@ use super::client::Outcome;
 use super::decode::Data;
 use super::device::Device;
 use super::plan::{Block, plan};
+use super::test::is_gateway_exception;
 use line::Line;
 use random::Random;
 use unit::{NO_ANSWER, Unit};
@@ -329,7 +330,7 @@ impl Schedule {
                 self.read(job, data, sent + took / 2);
             }
             // The gateway answers for a unit that does not.
-            Outcome::Exception(code @ (0x0a | 0x0b)) => {
+            Outcome::Exception(code) if is_gateway_exception(code) => {
                 self.line.answered();
                 self.closed_at = None;
                 let quality = exception(code);

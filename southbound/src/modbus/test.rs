@@ -106,6 +106,11 @@ impl Exchanged {
     }
 }
 
+/// Whether a gateway gives this exception in the place of a unit that does not answer it: no sign of life.
+pub const fn is_gateway_exception(code: u8) -> bool {
+    matches!(code, 10 | 11)
+}
+
 /// What an exception code means and what to look at (Modbus Application Protocol V1.1b3, chapter 7).
 pub fn exception_text(code: u8) -> &'static str {
     match code {

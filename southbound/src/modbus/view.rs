@@ -10,9 +10,7 @@ use hub_model::{BootStamp, Quality, Reason};
 use super::client::Outcome;
 use super::device::{Device, Endpoint};
 use super::schedule::{Ask, JobCounts, JobId, Schedule};
-
-/// Given by a gateway in the place of a unit that does not answer it.
-const GATEWAY_EXCEPTIONS: [u8; 2] = [10, 11];
+use super::test::is_gateway_exception;
 
 /// How a device is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,7 +165,7 @@ impl LinkShared {
         let reason = quality.reason();
         let state = if reason == Reason::NotConnected {
             DeviceState::Unreachable
-        } else if reason == Reason::Exception && !GATEWAY_EXCEPTIONS.contains(&quality.detail()) {
+        } else if reason == Reason::Exception && !is_gateway_exception(quality.detail()) {
             DeviceState::Live
         } else {
             DeviceState::Silent

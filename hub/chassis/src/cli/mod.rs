@@ -13,7 +13,7 @@ use clap::Parser;
 use serde_json::json;
 
 pub use failure::Failure;
-pub use query::with_query;
+pub use query::{percent_encoded, with_query};
 pub use table::Table;
 
 /// Reads this process's arguments and runs what they ask for. `program` is the name failures are told under.

@@ -9,12 +9,13 @@ pub fn with_query(path: &str, params: &[(&str, Option<&str>)]) -> String {
         let Some(value) = value else { continue };
         text.push(if text.contains('?') { '&' } else { '?' });
         // Writing to a `String` cannot fail.
-        let _ = write!(text, "{name}={}", encode(value));
+        let _ = write!(text, "{name}={}", percent_encoded(value));
     }
     text
 }
 
-fn encode(value: &str) -> String {
+/// A value as part of a path or query: what could end it or be taken for something else is encoded.
+pub fn percent_encoded(value: &str) -> String {
     let mut text = String::new();
     for byte in value.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
