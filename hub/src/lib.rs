@@ -8,5 +8,6 @@ pub mod devices;
 pub mod driver_tasks;
 pub mod intake;
 pub mod north;
+pub mod settings;
 pub mod socket;
 pub mod web;

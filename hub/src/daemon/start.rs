@@ -24,6 +24,7 @@ use crate::devices::Devices;
 use crate::driver_tasks::DriverTasks;
 use crate::intake::{INBOX_MESSAGES, Intake, Limits, Registry, SharedRegistry};
 use crate::north::{self, Who};
+use crate::settings::Settings;
 use crate::socket::{self, SocketFile};
 use crate::web::{Api, Facts, Listener, Sides, Surface, router};
 
@@ -373,13 +374,11 @@ fn listeners(broker: &BrokerHandle, web: SocketAddr, socket: &Path) -> Vec<Liste
 fn facts(config: &Config, recovery: &Recovery, listeners: Vec<Listener>) -> Facts {
     Facts {
         hub: recovery.hub,
-        site: config.site.name.clone(),
-        hosts: config.web.hosts.clone(),
         storage_dir: config.storage.dir.clone(),
-        quota: config.storage.quota,
         listeners,
         started_clean: recovery.clean || recovery.is_new,
         epoch: recovery.epoch,
+        settings: Settings::of(config).shared().1,
     }
 }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::http::StatusCode;
-use hub_chassis::config::ByteSize;
 use hub_chassis::http::{AnswerCounts, ConnectionCounts, Problem, RequestIds};
 use hub_chassis::metrics::MetricRow;
 use hub_chassis::supervisor::Supervisor;
@@ -20,6 +19,7 @@ use super::problem::internal;
 use crate::clock::Clock;
 use crate::devices::Devices;
 use crate::intake::SharedRegistry;
+use crate::settings::SettingsReader;
 
 /// Exports at once: each holds a blocking thread and reads the disk.
 const EXPORTS_MAX: usize = 2;
@@ -70,25 +70,21 @@ pub struct Sides {
     pub devices: Devices,
 }
 
-/// What does not change while the hub runs.
+/// What does not change while the hub runs, and the way to what a reload changes.
 #[derive(Clone, Debug)]
 pub struct Facts {
     /// The hub's identity.
     pub hub: hub_model::HubId,
-    /// From the configuration.
-    pub site: String,
-    /// Host names allowed.
-    pub hosts: Vec<String>,
     /// Where data is.
     pub storage_dir: PathBuf,
-    /// How much it may take.
-    pub quota: ByteSize,
     /// What listens, with actual ports.
     pub listeners: Vec<Listener>,
     /// Whether the last run ended in order.
     pub started_clean: bool,
     /// The log's life.
     pub epoch: hub_model::LogEpoch,
+    /// Site name, host names, quota.
+    pub settings: SettingsReader,
 }
 
 /// Something that listens.

@@ -75,7 +75,7 @@ impl Guard {
             let detail = "the request has no single Host header; every HTTP/1.1 client sends one";
             return Some(Problem::new(StatusCode::BAD_REQUEST, "host-missing", "No Host header", detail));
         };
-        if self.api.facts.hosts.contains(&name) {
+        if self.api.facts.settings.now().hosts.contains(&name) {
             return None;
         }
         self.api.counts.foreign_host();

@@ -156,7 +156,7 @@ fn log(api: &Api) -> Vec<MetricRow> {
     let mut rows = Vec::from(counters);
     rows.extend(gauges);
     let mut quota = MetricRow::gauge("relais_storage_quota_bytes", "Room the hub may take.", 0);
-    quota.value = float(api.facts.quota.bytes());
+    quota.value = float(api.facts.settings.now().quota.bytes());
     rows.push(quota);
     rows
 }

@@ -230,7 +230,7 @@ fn status_of(api: &Api) -> Result<Status, Problem> {
     tell_lost_enrolment(&mut link, central.confirmed);
     Ok(Status {
         hub: api.facts.hub.to_string(),
-        site: api.facts.site.clone(),
+        site: api.facts.settings.now().site.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         verdict: verdict(trouble.as_deref(), devices, heard, &storage) + &outage(&link, &central),
         working: trouble.is_none(),
@@ -353,7 +353,7 @@ fn storage(api: &Api, ledger: &[ClassView], given_up: GivenUp, damaged: u64) -> 
     StorageStatus {
         dir: api.facts.storage_dir.display().to_string(),
         used_bytes: api.storage_used(),
-        quota_bytes: api.facts.quota.bytes(),
+        quota_bytes: api.facts.settings.now().quota.bytes(),
         stored: ledger.iter().map(|class| class.tail + class.stored).sum(),
         pending_bytes: stats.pending_bytes,
         evicted: evicted.min(gaps),

@@ -21,6 +21,7 @@ use crate::config::{DevicesConfig, NorthConfig};
 use crate::devices::{DeviceFiles, Devices};
 use crate::intake::{Limits, Registry, SharedRegistry};
 use crate::north::Who;
+use crate::settings::Settings;
 
 struct Site {
     api: Arc<Api>,
@@ -43,15 +44,18 @@ impl Site {
         let (log, recovery) = hub_store::open(&dir, config, &context, now).unwrap();
         let registry = SharedRegistry::new(Registry::new(log.catalog(), Limits::default()));
         let (supervisor, _ended) = Supervisor::new(tokio::runtime::Handle::current());
-        let facts = Facts {
-            hub: recovery.hub,
+        let settings = Settings {
             site: "test".into(),
             hosts: vec!["localhost".into(), "[::1]".into()],
-            storage_dir: dir.clone(),
             quota: ByteSize::from_bytes(1 << 30),
+        };
+        let facts = Facts {
+            hub: recovery.hub,
+            storage_dir: dir.clone(),
             listeners: Vec::new(),
             started_clean: true,
             epoch: recovery.epoch,
+            settings: settings.shared().1,
         };
         let north = NorthConfig { central: Vec::new(), enroll_token_file: None };
         let now = clock.now();
