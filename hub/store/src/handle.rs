@@ -4,6 +4,7 @@
 //! it. Appends wait for room (their bytes are bounded), then for their commit.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -54,6 +55,15 @@ impl Default for LogConfig {
     }
 }
 
+/// What may change while a log is open. See [`LogConfig`] for the meaning and the defaults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogLimits {
+    /// How long telemetry waits for company in its block.
+    pub seal_after: Duration,
+    /// How many bytes of blocks are kept.
+    pub quota_bytes: u64,
+}
+
 /// The hub's monotonic clock.
 pub type Clock = Arc<dyn Fn() -> BootStamp + Send + Sync>;
 
@@ -77,7 +87,7 @@ pub fn open_on(
 ) -> Result<(LogHandle, Recovery), OpenError> {
     let core = CoreConfig {
         wal_file_bytes: config.wal_file_bytes.max(256 * 1024).next_multiple_of(4096),
-        seal_after_ms: u64::try_from(config.seal_after.as_millis()).unwrap_or(u64::MAX / 2),
+        seal_after_ms: seal_after_ms(config.seal_after),
         quota_bytes: config.quota_bytes,
         reserve: RESERVE,
     };
@@ -100,7 +110,26 @@ struct Inner {
     room: Arc<Semaphore>,
     fatal: watch::Receiver<Option<String>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// As it was when the log was opened; what changed since is in `changed`.
     config: CoreConfig,
+    changed: Arc<Changed>,
+}
+
+/// The limits in force, for those that are not told by a message.
+#[derive(Debug)]
+pub(crate) struct Changed {
+    seal_after_ms: AtomicU64,
+    quota_bytes: AtomicU64,
+}
+
+impl Changed {
+    pub(crate) fn quota_bytes(&self) -> u64 {
+        self.quota_bytes.load(Ordering::Relaxed)
+    }
+}
+
+fn seal_after_ms(wait: Duration) -> u64 {
+    u64::try_from(wait.as_millis()).unwrap_or(u64::MAX / 2)
 }
 
 impl std::fmt::Debug for Inner {
@@ -160,10 +189,14 @@ impl LogHandle {
         let (plans, plans_in) = sync_channel(1);
         let (fatal_out, fatal) = watch::channel(None);
         let room = Arc::new(Semaphore::new(WAITING_UNITS));
+        let changed = Arc::new(Changed {
+            seal_after_ms: AtomicU64::new(config.seal_after_ms),
+            quota_bytes: AtomicU64::new(config.quota_bytes),
+        });
         let sealer = {
             let (shared, inbox, fatal) = (Arc::clone(&shared), inbox.clone(), fatal_out.clone());
             let sealer_room = Arc::clone(&room);
-            let sealer = Sealer::new(shared, plans_in, inbox, config.quota_bytes, Arc::clone(&clock));
+            let sealer = Sealer::new(shared, plans_in, inbox, Arc::clone(&changed), Arc::clone(&clock));
             spawn("log-sealer", move || sealer.run(&fatal, &sealer_room))?
         };
         let writer = {
@@ -172,7 +205,8 @@ impl LogHandle {
             spawn("log-writer", move || writer.run(&messages))?
         };
         let threads = Mutex::new(vec![writer, sealer]);
-        Ok(LogHandle { inner: Arc::new(Inner { shared, clock, inbox, room, fatal, threads, config }) })
+        let inner = Inner { shared, clock, inbox, room, fatal, threads, config, changed };
+        Ok(LogHandle { inner: Arc::new(inner) })
     }
 
     /// Hands an append over, as soon as there is room. Appends of one caller are stored in the order of the calls.
@@ -220,6 +254,17 @@ impl LogHandle {
         let (done, sealed) = oneshot::channel();
         self.inner.inbox.send(Message::SealNow(done)).map_err(|_| SealError::Stopped)?;
         Ok(sealed)
+    }
+
+    /// Puts other limits in force. What waits is sealed at once, and what is too much for a smaller quota is evicted
+    /// behind it; where nothing waits, with the next block. May block for a moment when the log is busy.
+    pub fn change(&self, limits: LogLimits) {
+        let seal_after_ms = seal_after_ms(limits.seal_after);
+        self.inner.changed.seal_after_ms.store(seal_after_ms, Ordering::Relaxed);
+        self.inner.changed.quota_bytes.store(limits.quota_bytes, Ordering::Relaxed);
+        if self.inner.inbox.send(Message::SealAfter { ms: seal_after_ms }).is_err() {
+            tracing::debug!("limits are changed after the log was closed");
+        }
     }
 
     /// A persistent session is gone: its marks need not be known any more.
@@ -276,8 +321,10 @@ impl LogHandle {
         }
         let now = (self.inner.clock)();
         let tail = self.inner.shared.tail();
+        let seal_after_ms = self.inner.changed.seal_after_ms.load(Ordering::Relaxed);
+        let config = CoreConfig { seal_after_ms, ..self.inner.config };
         let overdue = |class: Class| {
-            let before_ms = now.mono_ms.saturating_sub(self.inner.config.seal_wait_ms(class));
+            let before_ms = now.mono_ms.saturating_sub(config.seal_wait_ms(class));
             let frames = tail.frames(class);
             let old = frames.filter(|f| f.base.boot != now.boot || f.base.mono_ms <= before_ms);
             old.map(|f| f.range.len()).sum::<u64>()

@@ -43,7 +43,8 @@ pub use append::{
 pub use catalog::Catalog;
 pub use field::Malformed;
 pub use handle::{
-    Clock, CloseError, LogConfig, LogHandle, LogStats, Receipt, SealError, SealTrouble, open, open_on,
+    Clock, CloseError, LogConfig, LogHandle, LogLimits, LogStats, Receipt, SealError, SealTrouble, open,
+    open_on,
 };
 pub use ledger::{ClassLedger, Ledger};
 pub use open::{OpenContext, OpenError, Recovery};

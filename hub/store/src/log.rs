@@ -452,6 +452,11 @@ impl Log {
         self.shared.tables.put_info(&StoreInfo { reserved: self.next, ..info })
     }
 
+    /// How long telemetry waits for its block from now on.
+    pub(crate) const fn set_seal_after_ms(&mut self, seal_after_ms: u64) {
+        self.config.seal_after_ms = seal_after_ms;
+    }
+
     fn due(&self, class: Class, records: u64, now_ms: u64, all: bool) -> Due {
         let Some(since) = self.waiting_since_ms[class.index()] else { return Due::No };
         if all || now_ms.saturating_sub(since) >= self.config.seal_wait_ms(class) {

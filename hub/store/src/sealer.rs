@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 
 use tokio::sync::{Semaphore, watch};
 
-use crate::handle::{Clock, SealTrouble};
+use crate::handle::{Changed, Clock, SealTrouble};
 use crate::log::{evict, seal};
 use crate::repeated::Repeated;
 use crate::seal::SealPlan;
@@ -20,7 +20,7 @@ pub(crate) struct Sealer {
     shared: Arc<Shared>,
     plans: Receiver<Box<SealPlan>>,
     inbox: SyncSender<Message>,
-    quota_bytes: u64,
+    changed: Arc<Changed>,
     clock: Clock,
     failures: Repeated,
     evict_failures: Repeated,
@@ -34,11 +34,11 @@ impl Sealer {
         shared: Arc<Shared>,
         plans: Receiver<Box<SealPlan>>,
         inbox: SyncSender<Message>,
-        quota_bytes: u64,
+        changed: Arc<Changed>,
         clock: Clock,
     ) -> Sealer {
         let (failures, evict_failures) = (Repeated::default(), Repeated::default());
-        Sealer { shared, plans, inbox, quota_bytes, clock, failures, evict_failures }
+        Sealer { shared, plans, inbox, changed, clock, failures, evict_failures }
     }
 
     /// Runs until the writer is gone. A panic is told through `fatal`: without a sealer the WAL fills and nothing is
@@ -58,7 +58,7 @@ impl Sealer {
             self.wait()?;
         }
         self.works();
-        if let Err(error) = evict(&self.shared, self.quota_bytes) {
+        if let Err(error) = evict(&self.shared, self.changed.quota_bytes()) {
             if self.evict_failures.is_told(error.to_string(), self.now_ms()) {
                 tracing::error!(%error, "evicting failed; it is tried again with the next seal");
             }

@@ -32,6 +32,10 @@ pub(crate) enum Message {
     Forget(u64),
     Sealed(Box<SealPlan>),
     SealNow(oneshot::Sender<()>),
+    /// Other limits are in force: telemetry waits so long for its block.
+    SealAfter {
+        ms: u64,
+    },
     Close(oneshot::Sender<Result<(), String>>),
     /// The last handle is gone without closing.
     Abandon,
@@ -44,6 +48,7 @@ impl std::fmt::Debug for Message {
             Message::Forget(_) => "Forget",
             Message::Sealed(_) => "Sealed",
             Message::SealNow(_) => "SealNow",
+            Message::SealAfter { .. } => "SealAfter",
             Message::Close(_) => "Close",
             Message::Abandon => "Abandon",
         })
@@ -185,6 +190,11 @@ impl Writer {
             Message::SealNow(done) => {
                 self.commit();
                 self.sealing_for.push((self.log.seal_target(), done));
+            }
+            Message::SealAfter { ms } => {
+                self.log.set_seal_after_ms(ms);
+                // A smaller quota is looked at behind a seal.
+                self.plan_seal(true);
             }
             Message::Close(done) => return Some(End::Closed(done)),
             Message::Abandon => return Some(End::Abandoned),
@@ -346,6 +356,7 @@ impl Writer {
                     Message::Append { .. }
                     | Message::Forget(_)
                     | Message::SealNow(_)
+                    | Message::SealAfter { .. }
                     | Message::Close(_)
                     | Message::Abandon,
                 )

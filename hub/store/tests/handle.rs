@@ -8,7 +8,7 @@ use std::time::Duration;
 use hub_model::{BootId, BootStamp, Class, HubId, RangeSet, Sample, SeqRange, SeriesId, Value};
 use hub_store::disk::sim::{Faults, SimDisk};
 use hub_store::{
-    Append, AppendError, Content, LogConfig, LogHandle, OpenContext, OpenError, Record, Recovery,
+    Append, AppendError, Content, LogConfig, LogHandle, LogLimits, OpenContext, OpenError, Record, Recovery,
     RefusedAppend, SealError, Urgency,
 };
 
@@ -246,4 +246,43 @@ fn blocks_that_cannot_be_written_are_told_and_follow_when_there_is_room_again() 
     assert_eq!((log.seal_trouble(), log.overdue_records()), (None, 0));
     assert_eq!(log.reader().records(Class::Telemetry, 0).filter(Result::is_ok).count() as u64, stored);
     log.close().expect("it closes");
+}
+
+#[test]
+fn limits_change_while_the_log_is_open() {
+    let folder = Folder::new("limits");
+    let hour = Duration::from_secs(3600);
+    let (log, _) = open(&folder, LogConfig { seal_after: hour, ..LogConfig::default() }).expect("it opens");
+    let store = |n| log.append_blocking(noise(n)).and_then(hub_store::Receipt::wait).expect("it is stored");
+    let wait_for = |what: &str, holds: &dyn Fn() -> bool| {
+        for _ in 0..30_000 {
+            if holds() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        panic!("{what}: {:?}", log.stats());
+    };
+    for n in 0..10 {
+        (n * 40..n * 40 + 40).for_each(|n| {
+            store(n);
+        });
+        log.seal_now_blocking().expect("it seals");
+    }
+    let held = log.stats().block_bytes_held;
+    assert_eq!((held > 1_000_000, log.stats().blocks_evicted), (true, 0), "{:?}", log.stats());
+
+    // A smaller quota is looked at though nothing is due for an hour.
+    store(400);
+    log.change(LogLimits { seal_after: hour, quota_bytes: 800_000 });
+    wait_for("the oldest go", &|| log.stats().block_bytes_held <= 800_000 / 20 * 17);
+    assert!(log.stats().blocks_evicted > 0);
+    assert!(log.reader().ledger().expect("it reads").classes.iter().all(|c| c.balanced()));
+
+    // Shorter waits hold for what comes then: the clock moves with each look at it.
+    log.change(LogLimits { seal_after: Duration::from_millis(1), quota_bytes: 1 << 30 });
+    store(401);
+    wait_for("it is sealed by itself", &|| log.stats().tail_records == 0);
+    log.close().expect("it closes");
+    log.change(LogLimits { seal_after: hour, quota_bytes: 1 });
 }
