@@ -6,4 +6,9 @@
 mod clock;
 pub mod control;
 pub mod modbus;
+mod random;
+mod udp_proxy;
 mod worker;
+
+pub use random::Random;
+pub use udp_proxy::{Relayed, UdpProxy};

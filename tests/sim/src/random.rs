@@ -11,6 +11,9 @@ impl Random {
     }
 
     /// The seed in `RELAIS_SEED`, or one from the operating system. Print it, so that a failure can be replayed.
+    ///
+    /// # Panics
+    /// When the variable holds something else than a whole number.
     pub fn seed_from_env() -> u64 {
         match std::env::var("RELAIS_SEED") {
             Ok(text) => text.parse().expect("RELAIS_SEED is a whole number"),
