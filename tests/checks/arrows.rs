@@ -15,12 +15,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("hub-store", &["hub-model"]),
     ("southbound", &["hub-chassis", "hub-model", "southbound-wire"]),
     ("hub-chassis", &["hub-model"]),
+    // The page sees the hub through one handle, which the hub implements.
+    ("hub-ui", &["hub-chassis"]),
     (
         "hub",
         &[
             "hub-chassis",
             "hub-model",
             "hub-store",
+            "hub-ui",
             "northbound",
             "northbound-trust",
             "northbound-wire",

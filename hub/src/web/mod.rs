@@ -47,7 +47,7 @@ pub fn router(api: Arc<Api>, surface: Surface) -> Router {
         .route("/api/v1/events", get(events::events))
         .route("/api/v1/export", get(export::export))
         .route("/api/v1/enrolment", post(enrolment::enrol))
-        .fallback(problem::not_found)
+        .fallback(problem::page_or_nothing)
         .layer(axum::middleware::from_fn_with_state(guarded, guard::guard))
         .with_state(api)
 }

@@ -1,6 +1,8 @@
 //! The hub's own problems; their form is [`hub_chassis::http::Problem`].
 
-use axum::http::{StatusCode, Uri};
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use hub_chassis::http::Problem;
 
 /// Ours.
@@ -14,8 +16,11 @@ pub(super) fn unreadable(error: hub_store::ReadError) -> Problem {
     internal(format!("reading the log failed: {error}"))
 }
 
-/// No such route.
-pub(super) async fn not_found(uri: Uri) -> Problem {
-    let detail = format!("there is nothing at {}; the API begins at /api/v1/status", uri.path());
-    Problem::new(StatusCode::NOT_FOUND, "not-found", "No such page", detail)
+/// What no route takes: a page, or nothing.
+pub(super) async fn page_or_nothing(request: Request) -> Response {
+    hub_ui::page(&request).unwrap_or_else(|| {
+        let path = request.uri().path();
+        let detail = format!("there is nothing at {path}; the API begins at /api/v1/status");
+        Problem::new(StatusCode::NOT_FOUND, "not-found", "No such page", detail).into_response()
+    })
 }

@@ -287,7 +287,8 @@ async fn wrong_questions_get_a_problem_with_a_code() {
         assert_eq!(problem["status"], status);
         assert!(problem["request_id"].as_str().is_some_and(|id| id.starts_with("req_")));
     };
-    check("/nope", 404, "not-found").await;
+    check("/api/nope", 404, "not-found").await;
+    check("/assets/nope.js", 404, "not-found").await;
     check("/api/v1/series?device=x&metric=t", 404, "device-not-found").await;
     check("/api/v1/series?device=a&metric=x", 404, "series-not-found").await;
     check("/api/v1/series?metric=t", 400, "bad-parameter").await;
