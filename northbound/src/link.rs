@@ -6,6 +6,8 @@ mod rounds;
 pub(crate) use enrolment::{Enrolling, told_failure};
 
 use std::fmt;
+use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,7 +19,7 @@ use tokio::time::sleep;
 
 use crate::config::{LinkConfig, ms};
 use crate::context::{Command, Context};
-use crate::dial::{Backoff, Dialler, FailBack, Trouble};
+use crate::dial::{Backoff, Dialler, EndpointName, FailBack, Trouble};
 use crate::outbox::Outbox;
 use crate::random::Random;
 use crate::status::{LinkState, LinkStatus, StatusCell};
@@ -52,7 +54,7 @@ pub struct Link {
 }
 
 struct Shared {
-    config: Arc<LinkConfig>,
+    config: watch::Sender<Arc<LinkConfig>>,
     parts: LinkParts,
     status: StatusCell,
     /// To the run that is going on.
@@ -61,7 +63,7 @@ struct Shared {
 
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Link").field("config", &self.shared.config).finish_non_exhaustive()
+        f.debug_struct("Link").field("config", &*self.shared.config.borrow()).finish_non_exhaustive()
     }
 }
 
@@ -69,9 +71,21 @@ impl Link {
     /// A link that does nothing until it is [`run`](Link::run).
     pub fn new(config: LinkConfig, parts: LinkParts) -> Link {
         let status = StatusCell::new(LinkState::Off);
-        Link {
-            shared: Arc::new(Shared { config: Arc::new(config), parts, status, commands: Mutex::default() }),
-        }
+        let config = watch::Sender::new(Arc::new(config));
+        Link { shared: Arc::new(Shared { config, parts, status, commands: Mutex::default() }) }
+    }
+
+    /// Uses these addresses and this token file from now on. When they are others than before, the connection ends in
+    /// order and the link begins anew; what was not confirmed is sent again. A command that runs then is told to be
+    /// tried again.
+    pub fn change(&self, endpoints: Vec<EndpointName>, token_file: Option<PathBuf>) {
+        self.shared.config.send_if_modified(|config| {
+            let is_same = config.endpoints == endpoints && config.token_file == token_file;
+            if !is_same {
+                *config = Arc::new(LinkConfig { endpoints, token_file, ..LinkConfig::clone(config) });
+            }
+            !is_same
+        });
     }
 
     /// Where it is.
@@ -83,27 +97,55 @@ impl Link {
     /// After a failure everything is as it was.
     pub async fn enrol(&self, token: ClaimToken) -> Result<HubName, String> {
         let commands = self.shared.commands.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let off = || "north.central names no central: write its address there and restart the hub".to_owned();
+        let off = || "north.central names no central: write its address there and reload the hub".to_owned();
         let commands = commands.ok_or_else(off)?;
         let (answer, answered) = oneshot::channel();
         commands.send(Command::Enrol { token, answer }).await.map_err(|_| off())?;
         answered.await.unwrap_or_else(|_| Err("the link was ended meanwhile: try again".into()))
     }
 
-    /// Runs until the stop signal. May be run again after a panic, but once at a time.
+    /// Runs until the stop signal, with the configuration as it is at each moment. May be run again after a panic, but
+    /// once at a time.
     pub async fn run(&self) {
-        let Shared { config, parts, status, commands } = self.shared.as_ref();
-        if config.endpoints.is_empty() {
-            status.state(LinkState::Off);
-            return;
+        let mut changes = self.shared.config.subscribe();
+        let mut stop = self.shared.parts.stop.clone();
+        loop {
+            let config = changes.borrow_and_update().clone();
+            let (end, ended) = watch::channel(false);
+            let mut running = pin!(self.run_with(config, ended));
+            let goes_on = tokio::select! {
+                // Only after a panic of a part of it: whoever runs this runs it again.
+                () = &mut running => return,
+                () = stopped(&mut stop) => false,
+                changed = changes.changed() => changed.is_ok(),
+            };
+            end.send_replace(true);
+            running.await;
+            if !goes_on {
+                self.shared.status.state(LinkState::Off);
+                return;
+            }
+            tracing::info!("the configuration of the link has changed: it begins anew");
         }
-        let mut stop = parts.stop.clone();
+    }
+
+    /// Runs with one configuration until the end is signalled.
+    async fn run_with(&self, config: Arc<LinkConfig>, mut end: watch::Receiver<bool>) {
+        if config.endpoints.is_empty() {
+            self.shared.status.state(LinkState::Off);
+            return stopped(&mut end).await;
+        }
         let (sender, inbox) = mpsc::channel(COMMANDS);
-        *commands.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
-        let Some(mut run) = Run::begin(&self.shared, inbox, &mut stop).await else { return };
-        while let Flow::On = run.step().await {}
-        run.dialler.close().await;
-        status.state(LinkState::Off);
+        self.take_commands(Some(sender));
+        if let Some(mut run) = Run::begin(config, &self.shared, inbox, &mut end).await {
+            while let Flow::On = run.step().await {}
+            run.dialler.close().await;
+        }
+        self.take_commands(None);
+    }
+
+    fn take_commands(&self, to: Option<mpsc::Sender<Command>>) {
+        *self.shared.commands.lock().unwrap_or_else(PoisonError::into_inner) = to;
     }
 }
 
@@ -145,13 +187,14 @@ struct Run {
 impl Run {
     /// Opens socket and files; tries again until both are there.
     async fn begin(
+        config: Arc<LinkConfig>,
         shared: &Shared,
         commands: mpsc::Receiver<Command>,
         stop: &mut watch::Receiver<bool>,
     ) -> Option<Run> {
-        let timing = shared.config.timing;
+        let timing = config.timing;
         let (dir, dialler) = loop {
-            let path = shared.config.identity_dir.clone();
+            let path = config.identity_dir.clone();
             let dir = blocking(move || IdentityDir::open(&path)).await?.map_err(Trouble::from);
             match dir.and_then(|dir| Ok((dir, Dialler::open(timing)?))) {
                 Ok(opened) => break opened,
@@ -166,7 +209,7 @@ impl Run {
             }
         };
         let ctx = Context {
-            config: Arc::clone(&shared.config),
+            config,
             outbox: shared.parts.outbox.clone(),
             spawn: shared.parts.spawn.clone(),
             clocks: shared.parts.clocks.clone(),

@@ -21,7 +21,42 @@ async fn without_an_address_the_link_is_off() {
     assert_eq!(hub.status.borrow().state, LinkState::Off);
     let central = Central::start().await;
     let refused = hub.link.enrol(central.token(1)).await.unwrap_err();
-    assert_eq!(refused, "north.central names no central: write its address there and restart the hub");
+    assert_eq!(refused, "north.central names no central: write its address there and reload the hub");
+}
+
+#[tokio::test]
+async fn addresses_change_while_the_link_runs_and_nothing_is_lost() {
+    let central = Central::start().await;
+    let mut hub = Hub::start(&[], Some(central.token(1)));
+    hub.log.seal(Class::Telemetry, 5, 1_000);
+    let token_file = Some(hub.dir.join("token"));
+    let names = |list: &[String]| list.iter().map(|text| text.parse().unwrap()).collect::<Vec<_>>();
+
+    // One that is dead, then the right one, while the link still waits for the dead one.
+    let dead = dead();
+    hub.link.change(names(std::slice::from_ref(&dead)), token_file.clone());
+    hub.says("nothing listens on UDP port").await;
+    hub.link.change(names(&[central.address.to_string()]), token_file.clone());
+    hub.connected().await;
+    eventually("confirmed", || hub.log.confirmed(Class::Telemetry) == 50).await;
+    assert_eq!(central.sessions(), 1);
+
+    // The same again changes nothing; another order does, in the middle of a session.
+    hub.link.change(names(&[central.address.to_string()]), token_file.clone());
+    hub.log.seal(Class::Telemetry, 5, 1_000);
+    eventually("confirmed", || hub.log.confirmed(Class::Telemetry) == 100).await;
+    assert_eq!(central.sessions(), 1, "nobody was disturbed");
+    hub.link.change(names(&[central.address.to_string(), dead]), token_file.clone());
+    hub.log.seal(Class::Telemetry, 5, 1_000);
+    eventually("confirmed", || hub.log.confirmed(Class::Telemetry) == 150).await;
+    assert_eq!((central.sessions(), central.has(Class::Telemetry)), (2, 150));
+
+    hub.link.change(Vec::new(), token_file);
+    hub.until("off", |status| status.state == LinkState::Off).await;
+    let refused = hub.link.enrol(central.token(2)).await.unwrap_err();
+    assert!(refused.contains("names no central"), "{refused}");
+    let (dir, _log) = hub.stop().await;
+    std::fs::remove_dir_all(dir).unwrap();
 }
 
 #[tokio::test]
