@@ -7,6 +7,8 @@ pub mod http;
 pub mod logging;
 pub mod metrics;
 pub mod number_text;
+pub mod pulse;
+pub mod service_manager;
 pub mod signals;
 pub mod supervisor;
 pub mod time_text;

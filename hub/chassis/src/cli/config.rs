@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use super::output::printable;
 use super::{Failure, exit, output};
 use crate::config::{Configuration, Flag, Loaded, Problem, load, told};
 
@@ -45,7 +46,9 @@ pub fn load_to_run<C: Configuration>(file: Option<&Path>, flags: &[Flag]) -> Res
 
 /// What was read, and what is allowed and hardly meant.
 fn good<C>(loaded: &Loaded<C>) -> String {
-    let read = loaded.file().map_or_else(|| "the built-in defaults".to_owned(), |p| p.display().to_string());
+    let names: Vec<String> =
+        loaded.files().iter().map(|path| printable(&path.display().to_string())).collect();
+    let read = if names.is_empty() { "the built-in defaults".to_owned() } else { names.join(", ") };
     let warnings = loaded.warnings().iter().map(|warning| format!("warning: {warning}\n"));
     format!("{}configuration is good: {read}\n", warnings.collect::<String>())
 }

@@ -1,4 +1,4 @@
-//! The layers a configuration is made of: defaults, file, environment, flags; later ones win.
+//! The layers a configuration is made of: defaults, files, environment, flags; later ones win.
 
 use std::path::{Path, PathBuf};
 
@@ -9,8 +9,8 @@ use super::{Configuration, DefaultValue, ListDefault, Origin, Problem, Problems}
 /// Everything a configuration is read from. Nothing here reads the environment: [`load`](super::load) does.
 #[derive(Clone, Debug, Default)]
 pub struct Layers {
-    /// The user's file: how it was named, and its text.
-    pub file: Option<(PathBuf, String)>,
+    /// The user's files, each with how it was named and its text; those behind win over those before.
+    pub files: Vec<(PathBuf, String)>,
     /// Variables; those that do not begin with [`Configuration::ENVIRONMENT_PREFIX`] are passed over.
     pub environment: Vec<(String, String)>,
     /// Flags of the command line.
@@ -34,14 +34,14 @@ pub struct Loaded<C> {
     /// The checked values.
     pub config: C,
     pub(super) tree: Node,
-    file: Option<PathBuf>,
+    files: Vec<PathBuf>,
     warnings: Vec<Problem>,
 }
 
 impl<C> Loaded<C> {
-    /// The file that was read, as it was named; `None` when there was none.
-    pub fn file(&self) -> Option<&Path> {
-        self.file.as_deref()
+    /// The files that were read, as they were named.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
     }
 
     /// What is allowed and hardly meant, in order of place.
@@ -78,10 +78,10 @@ impl Layers {
         let raw = read::<C>(&tree, &mut problems);
         match C::check(&raw, &mut problems) {
             Some(config) if problems.is_empty() => {
-                let file = self.file.as_ref().map(|(path, _)| path.clone());
+                let files = self.files.iter().map(|(path, _)| path.clone()).collect();
                 let mut warnings = Problems::default();
                 C::warn(&raw, &mut warnings);
-                Ok(Loaded { config, tree, file, warnings: warnings.sorted() })
+                Ok(Loaded { config, tree, files, warnings: warnings.sorted() })
             }
             _ => Err(problems.sorted()),
         }
@@ -90,7 +90,7 @@ impl Layers {
     fn tree<C: Configuration>(&self, problems: &mut Problems) -> Node {
         let defaults = parse_defaults(C::DEFAULT_TOML);
         let mut tree = defaults.clone();
-        if let Some((path, text)) = &self.file {
+        for (path, text) in &self.files {
             tree.overlay(parse_file(path, text, problems));
         }
         complete(&mut tree, C::LIST_DEFAULTS);
@@ -121,7 +121,7 @@ impl Layers {
                 message: format!("cannot be read: {error}; name another file with --config"),
             })
         })?;
-        self.file = Some((path.into(), text));
+        self.files.push((path.into(), text));
         Ok(())
     }
 }

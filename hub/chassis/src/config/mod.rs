@@ -2,12 +2,13 @@
 //!
 //! A daemon says what its configuration is by implementing [`Configuration`]: an embedded, commented `default.toml`,
 //! which is the bottom layer and the only list of defaults; how keys are read ([`Section`]); and what they mean. Over
-//! the defaults come the user's file, the environment and flags ([`Layers`]). Reading and checking both go on after a
+//! the defaults come the user's file, the files of the folder beside it, the environment and flags ([`Layers`]). Reading and checking both go on after a
 //! problem, so that a person sees all of them at once, each with its place and what to do. [`load`] does it all for
 //! the process it is called in; nothing else here reads files or the environment.
 
 mod checks;
 mod document;
+mod folder;
 mod layers;
 mod problem;
 mod process;
@@ -20,6 +21,7 @@ mod units;
 
 pub use checks::{absolute_path, byte_size, duration, in_range, ports_clash, socket_address};
 pub use document::Origin;
+pub use folder::read_folder;
 pub use layers::{Flag, Layers, Loaded, read_defaults, uncommented_defaults};
 pub use problem::{Problem, Problems, told};
 pub use process::load;
@@ -34,7 +36,7 @@ pub trait Configuration: Sized {
     /// The commented file that is the template and the defaults. It has every key.
     const DEFAULT_TOML: &'static str;
 
-    /// Where [`load`] looks when no file is named.
+    /// Where [`load`] looks when no file is named. The folder beside it has its name and `.d`.
     const DEFAULT_FILE: &'static str;
 
     /// What every variable of the environment begins with; the parts of its key follow in capitals with two

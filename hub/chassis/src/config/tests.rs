@@ -7,19 +7,19 @@ use std::time::Duration;
 use super::*;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Mill {
-    wheels: u64,
-    pause: Duration,
-    doors: Vec<Door>,
+pub(super) struct Mill {
+    pub(super) wheels: u64,
+    pub(super) pause: Duration,
+    pub(super) doors: Vec<Door>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Door {
-    address: SocketAddr,
+pub(super) struct Door {
+    pub(super) address: SocketAddr,
     guests: u64,
 }
 
-struct RawMill {
+pub(super) struct RawMill {
     wheels: Maybe<u64>,
     pause: Maybe<String>,
     doors: Vec<(Maybe<String>, Maybe<u64>)>,
@@ -68,8 +68,8 @@ impl Configuration for Mill {
 
 fn load_mill(text: &str, environment: &[(&str, &str)]) -> Result<Loaded<Mill>, Vec<Problem>> {
     let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-    let file = Some((PathBuf::from("mill.toml"), text.to_owned()));
-    Layers { file, environment: environment.iter().map(owned).collect(), flags: Vec::new() }.load()
+    let files = vec![(PathBuf::from("mill.toml"), text.to_owned())];
+    Layers { files, environment: environment.iter().map(owned).collect(), flags: Vec::new() }.load()
 }
 
 #[track_caller]
@@ -167,7 +167,7 @@ fn warnings_are_no_problems() {
     let loaded = load_mill("[mill]\nwheels = 1", &[]).unwrap();
     let warnings: Vec<String> = loaded.warnings().iter().map(ToString::to_string).collect();
     assert_eq!(warnings, ["mill.toml:2:10: mill.wheels: is hardly a mill"]);
-    assert_eq!(loaded.file(), Some(std::path::Path::new("mill.toml")));
+    assert_eq!(loaded.files(), [PathBuf::from("mill.toml")]);
 }
 
 #[test]
