@@ -304,6 +304,14 @@ impl LogHandle {
         self.inner.fatal.clone()
     }
 
+    /// Asks the writer for a sign of life and waits for it: it comes at once, also while the disk refuses every write, but
+    /// not while one write takes its time ([`LogStats::writing_since_ms`]). False: the writer has stopped, or so many
+    /// questions wait already that it must hang.
+    pub async fn writer_answers(&self) -> bool {
+        let (done, answered) = oneshot::channel();
+        self.inner.inbox.try_send(Message::Ping(done)).is_ok() && answered.await.is_ok()
+    }
+
     /// Counts and gauges, cheap.
     pub fn stats(&self) -> LogStats {
         LogStats::of(&self.inner.shared)
@@ -433,6 +441,9 @@ pub struct LogStats {
     /// Since when commits fail and acknowledgements are withheld, in ms of the log's clock; 0 while they work. A moment
     /// is normal under load; seconds mean a full or failing disk.
     pub blocked_since_ms: u64,
+    /// Since when one commit waits for the disk, in ms of the log's clock; 0 while none does. Some ms are normal; seconds
+    /// mean a disk that stalls.
+    pub writing_since_ms: u64,
 }
 
 impl LogStats {
@@ -465,6 +476,7 @@ impl LogStats {
             block_bytes_held: get(&c.block_bytes_held),
             tail_records,
             blocked_since_ms: get(&c.blocked_since_ms),
+            writing_since_ms: get(&c.writing_since_ms),
         }
     }
 }

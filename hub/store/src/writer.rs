@@ -36,6 +36,8 @@ pub(crate) enum Message {
     SealAfter {
         ms: u64,
     },
+    /// For a sign of life.
+    Ping(oneshot::Sender<()>),
     Close(oneshot::Sender<Result<(), String>>),
     /// The last handle is gone without closing.
     Abandon,
@@ -49,6 +51,7 @@ impl std::fmt::Debug for Message {
             Message::Sealed(_) => "Sealed",
             Message::SealNow(_) => "SealNow",
             Message::SealAfter { .. } => "SealAfter",
+            Message::Ping(_) => "Ping",
             Message::Close(_) => "Close",
             Message::Abandon => "Abandon",
         })
@@ -196,6 +199,11 @@ impl Writer {
                 // A smaller quota is looked at behind a seal.
                 self.plan_seal(true);
             }
+            Message::Ping(done) => {
+                if done.send(()).is_err() {
+                    tracing::trace!("nobody waits for this sign of life any more");
+                }
+            }
             Message::Close(done) => return Some(End::Closed(done)),
             Message::Abandon => return Some(End::Abandoned),
         }
@@ -245,7 +253,11 @@ impl Writer {
     fn commit(&mut self) {
         loop {
             let now = (self.clock)();
-            if let Err(error) = self.log.commit(now) {
+            let writing_since = &self.shared.counters.writing_since_ms;
+            set(writing_since, now.mono_ms.max(1));
+            let committed = self.log.commit(now);
+            set(writing_since, 0);
+            if let Err(error) = committed {
                 self.put_off(&error, now.mono_ms);
                 return;
             }
@@ -356,6 +368,7 @@ impl Writer {
                     Message::Append { .. }
                     | Message::Forget(_)
                     | Message::SealNow(_)
+                    | Message::Ping(_)
                     | Message::SealAfter { .. }
                     | Message::Close(_)
                     | Message::Abandon,
