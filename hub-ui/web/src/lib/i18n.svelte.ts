@@ -1,0 +1,64 @@
+// The language of the page: the browser's, or what was chosen on this device.
+import type en from '../i18n/en.json';
+import enUrl from '../i18n/en.json?url';
+import frUrl from '../i18n/fr.json?url';
+import type { Finding } from '../api/messages';
+import { type Catalogue, fill, lookUp, type Params } from './words';
+import { remember, remembered } from './memory';
+
+export const LANGUAGES = { en: 'English', fr: 'Français' } as const;
+export type Language = keyof typeof LANGUAGES;
+
+export type Key = keyof typeof en;
+
+/** Only the catalogue in use is loaded. */
+const CATALOGUES: Record<Language, string> = { en: enUrl, fr: frUrl };
+
+function preferred(): Language {
+  const chosen = remembered('language');
+  if (chosen === 'en' || chosen === 'fr') return chosen;
+  return navigator.languages.find((tag) => /^(en|fr)\b/.test(tag))?.startsWith('fr') ? 'fr' : 'en';
+}
+
+class I18n {
+  language: Language = $state('en');
+  #catalogue: Catalogue = $state.raw({});
+  /** Dates and numbers keep the region of the browser where it speaks the language chosen. */
+  locale = $derived(navigator.languages.find((tag) => tag.startsWith(this.language)) ?? this.language);
+  numbers = $derived(new Intl.NumberFormat(this.locale));
+  #plurals = $derived(new Intl.PluralRules(this.language));
+
+  /** Loads the language of this browser; the page is shown after that. */
+  async start(): Promise<void> {
+    await this.#load(preferred());
+  }
+
+  async choose(language: Language): Promise<void> {
+    await this.#load(language);
+    remember('language', language);
+  }
+
+  async #load(language: Language): Promise<void> {
+    const response = await fetch(CATALOGUES[language]);
+    if (!response.ok) throw new Error(`${response.url}: ${response.status}`);
+    this.#catalogue = await response.json();
+    this.language = language;
+  }
+
+  t(key: Key | `${string}.${string}`, params: Params = {}): string {
+    return this.find(key, params) ?? key;
+  }
+
+  find(key: string, params: Params = {}): string | undefined {
+    const text = lookUp(this.#catalogue, this.#plurals, key, params);
+    return text === undefined ? undefined : fill(text, params, this.numbers);
+  }
+
+  /** A finding of the hub: by its code in this language, else in the hub's own words. */
+  finding(kind: 'verdict' | 'need' | 'hop' | 'trouble', finding: Pick<Finding, 'code' | 'params' | 'text'>): string {
+    return this.find(`${kind}.${finding.code}`, finding.params) ?? finding.text;
+  }
+}
+
+export const i18n = new I18n();
+export const t = (key: Key | `${string}.${string}`, params?: Params): string => i18n.t(key, params);
