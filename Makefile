@@ -9,13 +9,16 @@ export CARGO_TERM_COLOR ?= never
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 RUN_DIR := $(TARGET)/run
 
-.PHONY: help build run test soak check-all bench fmt clean-run
+.PHONY: help ui build run test soak check-all bench fmt clean-run
 
 help: ## list the targets
 	@echo 'make TARGET, where TARGET is one of:'
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  %-10s %s\n", $$1, $$2}'
 
-build: ## build the release binaries: target/release/relais-hub, relais-central, relais
+ui: ## build the technician's page into hub-ui/web/dist (needs Node.js)
+	@hub-ui/web/scripts/build.sh
+
+build: ui ## build the release binaries: target/release/relais-hub, relais-central, relais
 	cargo build --release --locked --package hub --package northbound-central --package northbound-cli
 
 run: build ## start a hub on its built-in defaults; data in target/run
