@@ -12,4 +12,4 @@ mod task;
 pub use last::{LAST_TEXT_BYTES_MAX, LastValue};
 pub use refusal::Refusal;
 pub use registry::{Counts, Entropy, Limits, Plan, Registry};
-pub use task::{INBOX_MESSAGES, Intake, SharedRegistry};
+pub use task::{INBOX_MESSAGES, Intake, IntakeProbe, Progress, SharedRegistry};

@@ -25,6 +25,9 @@ pub const INBOX_MESSAGES: usize = 256;
 /// 4,096 at most, so this is reached only when it answers faster than the intake listens; then no more are taken.
 const WAITING_MAX: usize = 8_192;
 
+/// Questions for a sign of life that may wait: there is one who asks, and it waits for the answer.
+const PROBES_MAX: usize = 1;
+
 /// The registry, shared with the API. Locked for a few synchronous lines only.
 #[derive(Clone, Debug)]
 pub struct SharedRegistry(Arc<Mutex<Registry>>);
@@ -47,7 +50,31 @@ pub struct Intake {
     clock: Clock,
     last_known_good: UtcMs,
     inbox: mpsc::Receiver<DevicePublish>,
+    probe: IntakeProbe,
+    probes: mpsc::Receiver<oneshot::Sender<Progress>>,
     outstanding: Outstanding,
+}
+
+/// Asks the intake for a sign of life.
+#[derive(Clone, Debug)]
+pub struct IntakeProbe(mpsc::Sender<oneshot::Sender<Progress>>);
+
+impl IntakeProbe {
+    /// How far the intake is. It answers at once whatever the log and the disk do; `None`: it has ended.
+    pub async fn ask(&self) -> Option<Progress> {
+        let (tell, told) = oneshot::channel();
+        self.0.send(tell).await.ok()?;
+        told.await.ok()
+    }
+}
+
+/// How far the intake is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Messages that the log has not answered yet.
+    pub waiting: usize,
+    /// Messages that it has answered since the start.
+    pub answered: u64,
 }
 
 /// What the log has and has not answered, and what follows from its answers.
@@ -57,6 +84,7 @@ struct Outstanding {
     told: Told,
     /// Definitions whose append came to nothing. The registry gives out their ids, so they must be stored all the same.
     unexplained: Vec<Definition>,
+    answered: u64,
 }
 
 /// A message on its way to flash, with its publisher where one waits.
@@ -90,8 +118,15 @@ impl Intake {
             waiting: VecDeque::new(),
             told: Told::default(),
             unexplained: Vec::new(),
+            answered: 0,
         };
-        Intake { log, clock, last_known_good, inbox, outstanding }
+        let (asks, probes) = mpsc::channel(PROBES_MAX);
+        Intake { log, clock, last_known_good, inbox, probe: IntakeProbe(asks), probes, outstanding }
+    }
+
+    /// For who watches it.
+    pub fn probe(&self) -> IntakeProbe {
+        self.probe.clone()
     }
 
     /// Runs to the end of the drivers or of the log. At the stop signal it takes what is in the inbox and no more.
@@ -101,6 +136,10 @@ impl Intake {
                 publish = self.inbox.recv(), if self.outstanding.waiting.len() < WAITING_MAX => Next::Publish(publish),
                 result = self.outstanding.answer_next(), if !self.outstanding.waiting.is_empty() => {
                     Next::Answered(result)
+                }
+                Some(tell) = self.probes.recv() => {
+                    self.outstanding.tell_progress(tell);
+                    continue;
                 }
                 () = stopped(&mut stop), if !self.inbox.is_closed() => {
                     self.inbox.close();
@@ -169,7 +208,7 @@ impl Intake {
 
     /// Waits for room in the log, and goes on answering publishers meanwhile: their commits make that room.
     async fn append(&mut self, append: Append) -> Result<Receipt, AppendError> {
-        let outstanding = &mut self.outstanding;
+        let (outstanding, probes) = (&mut self.outstanding, &mut self.probes);
         let mut appending = pin!(self.log.append(append));
         loop {
             tokio::select! {
@@ -177,6 +216,7 @@ impl Intake {
                 result = outstanding.answer_next(), if !outstanding.waiting.is_empty() => {
                     result.map_err(|LogIsDead| AppendError::Closed)?;
                 }
+                Some(tell) = probes.recv() => outstanding.tell_progress(tell),
             }
         }
     }
@@ -193,6 +233,7 @@ impl Outstanding {
         })
         .await;
         let front = self.waiting.pop_front();
+        self.answered += 1;
         match (result, front) {
             (Ok(stored), Some(front)) => {
                 if stored.duplicate {
@@ -211,6 +252,11 @@ impl Outstanding {
             }
             (Err(AppendError::Closed), _) | (_, None) => Err(LogIsDead),
         }
+    }
+
+    fn tell_progress(&self, tell: oneshot::Sender<Progress>) {
+        // Who asked may have given up waiting.
+        let _ = tell.send(Progress { waiting: self.waiting.len(), answered: self.answered });
     }
 
     fn refused_by_log(&mut self, device: &DeviceName, why: &RefusedAppend, definitions: Vec<Definition>) {

@@ -1,14 +1,26 @@
 //! What publishers hear, and what the log then holds.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::*;
 use crate::clock::EARLIEST_PLAUSIBLE;
 use crate::intake::{INBOX_MESSAGES, Limits};
 use hub_model::{HubId, Severity, Ulid, Value};
+use hub_store::disk::sim::{Faults, SimDisk};
 use hub_store::{LogConfig, OpenContext, SampleQuery};
 use southbound::ingest::{Content, PublishMark};
 use southbound_wire::{DeviceEvent, DeviceMessage, Reading};
+
+const CONFIG: LogConfig = LogConfig {
+    wal_file_bytes: 256 * 1024,
+    seal_after: Duration::from_secs(900),
+    quota_bytes: 1024 * 1024 * 1024,
+};
+
+fn context(clock: Clock) -> OpenContext {
+    OpenContext { hub: HubId::new(Ulid::new(1, [1; 10])), now: clock.now(), seed: [7; 32] }
+}
 
 struct Story {
     dir: PathBuf,
@@ -22,9 +34,11 @@ impl Story {
     fn begin(name: &str) -> (Story, Intake) {
         let dir = std::env::temp_dir().join(format!("relais-intake-{}-{name}", std::process::id()));
         let clock = Clock::new();
-        let context = OpenContext { hub: HubId::new(Ulid::new(1, [1; 10])), now: clock.now(), seed: [7; 32] };
-        let config = LogConfig { wal_file_bytes: 256 * 1024, ..LogConfig::default() };
-        let (log, _) = hub_store::open(&dir, config, &context, Arc::new(move || clock.now())).unwrap();
+        let (log, _) = hub_store::open(&dir, CONFIG, &context(clock), Arc::new(move || clock.now())).unwrap();
+        Story::on(dir, clock, log)
+    }
+
+    fn on(dir: PathBuf, clock: Clock, log: LogHandle) -> (Story, Intake) {
         let registry = SharedRegistry::new(Registry::new(log.catalog(), Limits::default()));
         let (ingest, inbox) = mpsc::channel(INBOX_MESSAGES);
         let intake = Intake::new(registry.clone(), log.clone(), clock, EARLIEST_PLAUSIBLE, inbox);
@@ -145,4 +159,41 @@ async fn what_the_log_refuses_leaves_no_id_unexplained() {
     let catalog = site.log.catalog();
     let series = catalog.all_series().next().unwrap();
     assert!(catalog.device(series.key.device).is_some(), "the device of the series is known to the log");
+}
+
+#[tokio::test]
+async fn it_gives_a_sign_of_life_also_while_the_log_has_no_room_and_says_how_far_it_is() {
+    let (clock, disk) = (Clock::new(), SimDisk::new(4));
+    let on_disk = Arc::new(disk.clone());
+    let (log, _) =
+        hub_store::open_on(on_disk, CONFIG, &context(clock), Arc::new(move || clock.now())).unwrap();
+    let (site, intake) = Story::on(PathBuf::from("/nowhere"), clock, log);
+    let (stop, stopping) = watch::channel(false);
+    let probe = intake.probe();
+    let story = async {
+        assert_eq!(probe.ask().await, Some(Progress::default()));
+        disk.set_faults(Faults { no_space_per_mille: 1000, copy_on_write: true, ..Faults::default() });
+        let mut answers = Vec::new();
+        // Until the log has no room and the inbox none either: then everything waits.
+        loop {
+            let saying = tokio::time::timeout(Duration::from_millis(300), site.say(reading(Some(1.0)), None));
+            match saying.await {
+                Ok(answer) => answers.push(answer),
+                Err(_) => break,
+            }
+        }
+        let stuck = probe.ask().await.unwrap();
+        assert!(stuck.waiting > 1_000 && stuck.answered == 0, "{stuck:?}");
+        disk.set_faults(Faults::default());
+        let said = answers.len();
+        for answer in answers {
+            assert_eq!(answer.await, Ok(Stored::OnFlash));
+        }
+        let after = probe.ask().await.unwrap();
+        // The one that found no place was given up before it was said.
+        assert_eq!((after.waiting, after.answered), (0, said as u64));
+        stop.send_replace(true);
+    };
+    tokio::join!(intake.run(stopping), story);
+    assert_eq!(probe.ask().await, None);
 }
