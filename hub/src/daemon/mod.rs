@@ -6,6 +6,7 @@
 
 mod clock_task;
 mod files;
+mod pulse;
 mod start;
 mod stop;
 
@@ -22,6 +23,7 @@ pub use start::StartError;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use pulse::Question;
 use start::Parts;
 
 /// From the wish to stop to the end, whatever hangs. Below what systemd and tests wait, above a slow disk's fsync.
@@ -36,6 +38,9 @@ const BLOCKING_THREADS_MAX: usize = 12;
 /// Far above what a debug build's deepest future takes.
 const THREAD_STACK_BYTES: usize = 1024 * 1024;
 
+/// The pulse asks one question at a time.
+const QUESTIONS: usize = 1;
+
 /// How long blocking threads may keep the process at its end.
 const LINGER: Duration = Duration::from_millis(500);
 
@@ -45,6 +50,8 @@ enum Event {
     Signal(&'static str),
     /// SIGHUP.
     Reload,
+    /// The pulse asks for a sign of life.
+    Question(Question),
     /// A task the hub cannot do without.
     TaskEnded(Ended),
     /// The log's writer is dead, and why.
@@ -84,6 +91,7 @@ struct Daemon {
     log_died: watch::Receiver<Option<String>>,
     signals: Signals,
     reload: ReloadSignal,
+    questions: mpsc::Receiver<Question>,
     stopping: Option<Stopping>,
 }
 
@@ -96,7 +104,11 @@ struct Stopping {
 impl Daemon {
     fn new(parts: Parts, ended: mpsc::Receiver<Ended>, signals: Signals, reload: ReloadSignal) -> Daemon {
         let (clock, log_died) = (parts.clock, parts.log.fatal());
-        Daemon { clock, parts: Some(parts), ended, log_died, signals, reload, stopping: None }
+        let (ask, questions) = mpsc::channel(QUESTIONS);
+        pulse::start(&parts, ask);
+        pulse::tell_ready(&parts);
+        let parts = Some(parts);
+        Daemon { clock, parts, ended, log_died, signals, reload, questions, stopping: None }
     }
 
     async fn run(mut self) -> ExitCode {
@@ -128,6 +140,7 @@ impl Daemon {
         tokio::select! {
             name = self.signals.next() => Event::Signal(name),
             () = self.reload.next(), if !stopping => Event::Reload,
+            Some(question) = self.questions.recv() => Event::Question(question),
             Some(ended) = self.ended.recv(), if !stopping => Event::TaskEnded(ended),
             why = died(&mut self.log_died), if !stopping => Event::LogDied(why),
             event = stopped => event,
@@ -147,6 +160,11 @@ impl Daemon {
             }
             Event::Reload => {
                 self.reload();
+                None
+            }
+            Event::Question(question) => {
+                // Who asked may have given up waiting.
+                let _ = question.send(());
                 None
             }
             Event::TaskEnded(Ended { name }) => {
@@ -174,15 +192,19 @@ impl Daemon {
         let Some(parts) = &self.parts else { return };
         let devices = parts.devices.clone();
         info!(signal = "SIGHUP", "reading the device files again");
+        let reloading = parts.manager.reloading();
         parts.supervisor.spawn("reload", Rule::Passing, async move {
             if let Err(error) = tokio::task::spawn_blocking(move || devices.reload()).await {
                 error!(%error, "reading the device files again has failed, which is a bug; nothing is changed");
             }
+            drop(reloading);
         });
     }
 
     fn stop(&mut self, exit: u8, now: Instant) -> Option<u8> {
         let Some(parts) = self.parts.take() else { return Some(1) };
+        parts.manager.stopping();
+        parts.manager.status("Stopping");
         let done = stop::begin(parts);
         self.stopping = Some(Stopping { done, deadline: now + STOP_DEADLINE, exit });
         None

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use hub_chassis::http::{Acceptor, Server, ServerLimits};
 use hub_chassis::metrics::{MetricKind, MetricRow, float};
+use hub_chassis::service_manager::ServiceManager;
 use hub_chassis::supervisor::{Ended, Rule, Supervisor};
 use hub_model::{ClockQuality, HubId, Ulid, UtcMs};
 use hub_store::{LogConfig, LogHandle, OpenContext, OpenError, Reader, Recovery, SampleClass, SampleQuery};
@@ -22,7 +23,7 @@ use crate::clock::{Clock, EARLIEST_PLAUSIBLE};
 use crate::config::{Config, DevicesConfig, StorageConfig};
 use crate::devices::Devices;
 use crate::driver_tasks::DriverTasks;
-use crate::intake::{INBOX_MESSAGES, Intake, Limits, Registry, SharedRegistry};
+use crate::intake::{INBOX_MESSAGES, Intake, IntakeProbe, Limits, Registry, SharedRegistry};
 use crate::north::{self, Who};
 use crate::settings::Settings;
 use crate::socket::{self, SocketFile};
@@ -107,6 +108,10 @@ pub(super) struct Parts {
     pub(super) devices: Devices,
     pub(super) supervisor: Supervisor,
     pub(super) socket: SocketFile,
+    /// For the pulse, and what it tells.
+    pub(super) intake: IntakeProbe,
+    pub(super) api: Arc<Api>,
+    pub(super) manager: ServiceManager,
 }
 
 /// The broker, shared with the API, which reads its numbers until the stop takes it out.
@@ -164,6 +169,7 @@ async fn wire(
     let broker = Broker::start(mqtt_config(&config), around).await?;
     // After the last thing that can fail: an intake without drivers ends, and its end would be told as a fault.
     let intake = Intake::new(registry.clone(), log.clone(), clock, last_known_good(&registry), inbox);
+    let probe = intake.probe();
     supervisor.spawn("intake", Rule::Vital, intake.run(supervisor.stop_signal()));
 
     let listeners = listeners(&broker, web_address, &config.socket.path);
@@ -196,7 +202,8 @@ async fn wire(
     supervisor.spawn_restarting("modbus", move || poller.clone().run(polling.stop_signal()));
 
     tell_listening(&config, web_address);
-    Ok(Parts { clock, log, broker, devices, supervisor, socket })
+    let manager = ServiceManager::from_environment();
+    Ok(Parts { clock, log, broker, devices, supervisor, socket, intake: probe, api, manager })
 }
 
 /// The devices of the files. Reading them is blocking work.

@@ -44,7 +44,9 @@ impl Api {
     pub(super) fn trouble(&self) -> Option<String> {
         let log = self.log.fatal().borrow().clone();
         let log = log.map(|why| format!("the telemetry log has stopped: {why}"));
-        let log = log.or_else(|| blocked(self.log.stats().blocked_since_ms, self.clock.now().mono_ms));
+        let (stats, now_ms) = (self.log.stats(), self.clock.now().mono_ms);
+        let log = log.or_else(|| blocked(stats.blocked_since_ms, now_ms));
+        let log = log.or_else(|| stalled(stats.writing_since_ms, now_ms));
         let log = log.or_else(|| self.unsealable());
         log.or_else(|| self.health_sources.iter().find_map(|source| source()))
     }
@@ -79,6 +81,15 @@ fn blocked(since_ms: u64, now_ms: u64) -> Option<String> {
     lasts.then(|| {
         let seconds = now_ms.saturating_sub(since_ms) / 1000;
         format!("nothing can be stored for {seconds} s, the disk is full or fails; acknowledgements are withheld, nothing acknowledged is lost")
+    })
+}
+
+/// Why nothing is stored, when one write takes that long.
+fn stalled(since_ms: u64, now_ms: u64) -> Option<String> {
+    let lasts = since_ms > 0 && now_ms.saturating_sub(since_ms) >= LASTING_MS;
+    lasts.then(|| {
+        let seconds = now_ms.saturating_sub(since_ms) / 1000;
+        format!("the disk has not finished a write for {seconds} s; acknowledgements are withheld, nothing acknowledged is lost")
     })
 }
 
@@ -170,6 +181,13 @@ mod tests {
         assert_eq!(blocked(0, 100_000), None);
         assert_eq!(blocked(97_000, 100_000), None);
         assert!(blocked(90_000, 100_000).is_some_and(|why| why.contains("for 10 s")));
+    }
+
+    #[test]
+    fn a_write_that_does_not_end_is_trouble_when_it_lasts() {
+        assert_eq!(stalled(0, 100_000), None);
+        assert_eq!(stalled(97_000, 100_000), None);
+        assert!(stalled(90_000, 100_000).is_some_and(|why| why.contains("a write for 10 s")));
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod problem;
 mod read_tests;
 mod readings;
 mod status;
+mod status_line;
 #[cfg(test)]
 mod tests;
 
