@@ -10,7 +10,7 @@ use super::Config;
 fn layers(text: &str, environment: &[(&str, &str)]) -> Layers {
     let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     Layers {
-        file: Some((PathBuf::from("hub.toml"), text.to_owned())),
+        files: vec![(PathBuf::from("hub.toml"), text.to_owned())],
         environment: environment.iter().map(owned).collect(),
         flags: Vec::new(),
     }

@@ -1,20 +1,14 @@
 //! Reads `devices.dir` and `devices.profiles_dir`: every file, every problem at its place.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use hub_chassis::config::{Found, Maybe, Origin, Problem, Problems, read_document};
+use hub_chassis::config::{Found, Maybe, Problem, Problems, read_document, read_folder};
 use southbound::modbus::device::Device;
 use southbound::modbus::file::RawDevice;
 use southbound::modbus::profile::Profiles;
 
 use crate::config::DevicesConfig;
-
-/// A device's file has some hundred bytes, one with many registers some ten thousand.
-const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// Files of one folder: what a site has, tenfold.
 const FILES_MAX: usize = 1_000;
@@ -42,7 +36,7 @@ pub fn read(config: &DevicesConfig) -> DeviceFiles {
     let profiles = read_profiles(&config.profiles_dir, &mut problems);
     let mut names: BTreeMap<String, PathBuf> = BTreeMap::new();
     let mut devices = Vec::new();
-    let texts = read_folder(&config.dir, &mut problems);
+    let texts = read_folder(&config.dir, FILES_MAX, &mut problems);
     for (path, text) in &texts {
         // Found by itself, so that one wrong file does not hide what is right in another.
         let mut own = Problems::default();
@@ -92,63 +86,13 @@ fn read_device(
 
 fn read_profiles(dir: &Path, problems: &mut Problems) -> Profiles {
     let mut profiles = Profiles::shipped();
-    for (path, text) in read_folder(dir, problems) {
+    for (path, text) in read_folder(dir, FILES_MAX, problems) {
         let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         let mut own = Problems::default();
         profiles.read(&name, &path, &text, &mut own);
         problems.extend(own.at_most(PROBLEMS_OF_FILE_MAX));
     }
     profiles
-}
-
-/// The `*.toml` files of a folder and their texts, by name. Hidden ones and those of editors are passed over.
-fn read_folder(dir: &Path, problems: &mut Problems) -> Vec<(PathBuf, String)> {
-    let wrong = |path: &Path, message: String, problems: &mut Problems| {
-        problems.add(&Origin::File { path: Arc::from(path), line: 0, column: 0 }, "", message);
-    };
-    let entries = match std::fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
-        Err(error) => {
-            wrong(dir, format!("cannot be read: {error}; let the hub's user read the folder"), problems);
-            return Vec::new();
-        }
-    };
-    let mut paths: Vec<PathBuf> =
-        entries.flatten().map(|entry| entry.path()).filter(|path| is_meant(path)).collect();
-    paths.sort();
-    if paths.len() > FILES_MAX {
-        wrong(dir, format!("has {} files; at most {FILES_MAX} are read", paths.len()), problems);
-        paths.truncate(FILES_MAX);
-    }
-    let mut texts = Vec::new();
-    for path in paths {
-        match read_text(&path) {
-            Ok(text) => texts.push((path, text)),
-            Err(message) => wrong(&path, message, problems),
-        }
-    }
-    texts
-}
-
-fn is_meant(path: &Path) -> bool {
-    let is_hidden = path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
-    path.extension() == Some(OsStr::new("toml")) && !is_hidden
-}
-
-fn read_text(path: &Path) -> Result<String, String> {
-    let unreadable = |error: std::io::Error| format!("cannot be read: {error}");
-    // A pipe or a device would be waited for; asked before it is opened, because opening a pipe already waits.
-    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
-        return Err("is not a file".to_owned());
-    }
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    let mut bytes = Vec::new();
-    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > FILE_BYTES_MAX {
-        return Err("is larger than 1 MiB, which no device needs".to_owned());
-    }
-    String::from_utf8(bytes).map_err(|_| "is not UTF-8; write it in UTF-8".to_owned())
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ const EXPECTATION_BYTES: usize = 6;
 /// Read once: they are the same for every input.
 static SHIPPED: LazyLock<Profiles> = LazyLock::new(Profiles::shipped);
 
-/// The largest file that is read: `hub/src/devices/files.rs`.
+/// The largest file that is read: `hub/chassis/src/config/folder.rs`.
 const FILE_BYTES_MAX: usize = 1 << 20;
 
 /// An expectation, then a frame that arrives byte by byte. Only the exact answer is complete, and nothing is before it.

@@ -80,11 +80,11 @@ mod tests {
         // Problems of all files come at once.
         write("mill.toml", "[mill]\nwheels = 44\npuase = \"1s\"\n");
         write("mill.toml.d/10-maker.toml", "wheels = 5\n");
-        write("mill.toml.d/20-site.toml", "= 3\n");
+        write("mill.toml.d/20-site.toml", "[mill\n");
         let told: Vec<String> = load().unwrap_err().iter().map(ToString::to_string).collect();
         assert_eq!(told.len(), 4, "{told:#?}");
         assert!(told[0].contains("mill.toml:2:10: mill.wheels: 44 is not between"), "{told:#?}");
-        assert!(told[3].contains("mill.toml.d/20-site.toml:1:1: not TOML"), "{told:#?}");
+        assert!(told[3].contains("mill.toml.d/20-site.toml:1:6: not TOML"), "{told:#?}");
         std::fs::remove_dir_all(dir).unwrap();
     }
 }

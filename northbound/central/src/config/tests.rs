@@ -7,8 +7,8 @@ use hub_chassis::config::{Configuration, Layers, read_defaults, uncommented_defa
 use super::Config;
 
 fn layers(text: &str) -> Layers {
-    let file = Some((PathBuf::from("central.toml"), text.to_owned()));
-    Layers { file, ..Layers::default() }
+    let files = vec![(PathBuf::from("central.toml"), text.to_owned())];
+    Layers { files, ..Layers::default() }
 }
 
 #[test]
