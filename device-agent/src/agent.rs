@@ -40,6 +40,7 @@ pub struct Agent<M> {
     next_read: Duration,
     outputs: VecDeque<Output>,
     said: Option<(DownReason, Duration)>,
+    is_up: bool,
     dropped_said: u64,
 }
 
@@ -61,6 +62,7 @@ impl<M: Medium> Agent<M> {
             next_read: now.since_boot,
             outputs: VecDeque::new(),
             said: None,
+            is_up: false,
             dropped_said: 0,
         }
     }
@@ -134,6 +136,20 @@ impl<M: Medium> Agent<M> {
         &self.queue
     }
 
+    /// How it is, in one line for people.
+    pub fn status(&self) -> String {
+        let link = match &self.said {
+            _ if self.is_up => "connected to the hub".to_owned(),
+            Some((reason, _)) => format!("no hub: {reason}"),
+            None => "looking for the hub".to_owned(),
+        };
+        format!(
+            "{link}; {} messages wait, {} dropped since the start",
+            self.queue.len(),
+            self.queue.dropped()
+        )
+    }
+
     fn go_on(&mut self, now: Moment) {
         loop {
             while let Some(output) = self.session.poll_output() {
@@ -159,13 +175,14 @@ impl<M: Medium> Agent<M> {
             mqtt::Output::Close => self.outputs.push_back(Output::Close),
             mqtt::Output::DeliveredBelow(number) => self.queue.delivered_below(number),
             mqtt::Output::Up { session_present } => {
-                self.said = None;
+                (self.said, self.is_up) = (None, true);
                 let known = if session_present { "known" } else { "new" };
                 let text = format!("connected; session {known}, {} messages wait", self.queue.len());
                 self.outputs.push_back(Output::Log(Level::Info, text));
             }
             mqtt::Output::Down { reason, retry_in } => {
                 self.queue.rewind();
+                self.is_up = false;
                 self.say_down(reason, retry_in, now.since_boot);
             }
         }

@@ -305,3 +305,25 @@ fn a_device_that_slept_does_not_make_up_for_readings() {
     world.run(Duration::from_secs(11));
     assert_eq!(world.readings, 3 + 2);
 }
+
+#[test]
+fn the_status_says_whether_the_hub_is_there_and_what_waits() {
+    let mut world = World::new();
+    let status = |world: &World| world.agent.status();
+    let none = "0 messages wait, 0 dropped since the start";
+    assert!(status(&world).starts_with("looking for the hub; "), "{}", status(&world));
+    world.run(Duration::from_secs(5));
+    assert_eq!(status(&world), format!("connected to the hub; {none}"));
+    world.broker_up = false;
+    world.cut();
+    world.run(Duration::from_secs(35));
+    let waiting = world.agent.queue().len();
+    assert!(waiting >= 3, "{waiting}");
+    assert_eq!(
+        status(&world),
+        format!("no hub: not reached: refused; {waiting} messages wait, 0 dropped since the start")
+    );
+    world.broker_up = true;
+    world.run(Duration::from_secs(120));
+    assert_eq!(status(&world), format!("connected to the hub; {none}"));
+}

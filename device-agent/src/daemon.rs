@@ -100,7 +100,7 @@ pub fn run(config: &Config, name: &DeviceName, log: Log) -> Result<(), RunError>
     );
     let agent = Agent::new(queue, session, config.interval, identity.to_event(), start);
     let notifier = Notifier::from_environment();
-    notifier.say("READY=1");
+    notifier.say(&format!("READY=1\nSTATUS={}", agent.status()));
     let mut daemon = Daemon::new(agent, host, config.hub.clone(), signals, notifier, log)?;
     let ended = daemon.work();
     daemon.stop();
@@ -333,7 +333,7 @@ impl Daemon {
         if let (Some(due), Some(interval)) = (self.watchdog_due, self.notifier.watchdog_interval())
             && due <= now
         {
-            self.notifier.say("WATCHDOG=1");
+            self.notifier.say(&format!("WATCHDOG=1\nSTATUS={}", one_line(&self.agent.status())));
             self.watchdog_due = Some(now + interval);
         }
     }
@@ -401,6 +401,11 @@ impl Daemon {
         let waiting = self.agent.queue().len();
         self.log.line(Level::Info, format_args!("stopped; {waiting} messages wait"));
     }
+}
+
+/// What the network said may hold anything, and a line feed would begin another word for the service manager.
+fn one_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
 }
 
 #[derive(Clone, Copy, Default)]

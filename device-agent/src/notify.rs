@@ -32,7 +32,7 @@ impl Notifier {
         self.socket.as_ref().and(self.watchdog).map(|watchdog| watchdog / 2)
     }
 
-    /// Says `READY=1`, `WATCHDOG=1`, `STOPPING=1`. That it is not heard is no reason to fail.
+    /// Says `READY=1`, `WATCHDOG=1`, `STOPPING=1`, `STATUS=…`, one per line. That it is not heard is no reason to fail.
     pub fn say(&self, state: &str) {
         if let Some((socket, address)) = &self.socket {
             socket.send_to_addr(state.as_bytes(), address).ok();

@@ -19,7 +19,7 @@ impl Drop for Running {
 }
 
 fn said(socket: &UnixDatagram) -> String {
-    let mut buffer = [0; 64];
+    let mut buffer = [0; 1024];
     let length = socket.recv(&mut buffer).unwrap();
     String::from_utf8(buffer[..length].to_vec()).unwrap()
 }
@@ -42,8 +42,10 @@ fn it_is_ready_without_a_hub_says_that_it_lives_and_stops_in_order() {
     };
 
     let mut agent = start();
-    assert_eq!(said(&socket), "READY=1");
-    assert_eq!(said(&socket), "WATCHDOG=1");
+    let waits = "messages wait, 0 dropped since the start";
+    assert_eq!(said(&socket), format!("READY=1\nSTATUS=looking for the hub; 1 {waits}"));
+    let alive = said(&socket);
+    assert!(alive.starts_with("WATCHDOG=1\nSTATUS=no hub: ") && alive.ends_with(waits), "{alive}");
     let mut second = start();
     assert_eq!(second.0.wait().unwrap().code(), Some(1), "the queue is taken");
     assert!(Command::new("kill").args(["-INT", &agent.0.id().to_string()]).status().unwrap().success());
