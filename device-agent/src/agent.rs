@@ -143,11 +143,7 @@ impl<M: Medium> Agent<M> {
             Some((reason, _)) => format!("no hub: {reason}"),
             None => "looking for the hub".to_owned(),
         };
-        format!(
-            "{link}; {} messages wait, {} dropped since the start",
-            self.queue.len(),
-            self.queue.dropped()
-        )
+        format!("{link}; messages waiting: {}, dropped: {}", self.queue.len(), self.queue.dropped())
     }
 
     fn go_on(&mut self, now: Moment) {
