@@ -1,34 +1,22 @@
 //! The words of the command line.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use relais_sim::modbus::{Addresses, Device, Options, Rule, Units};
+use relais_sim::modbus::{Addresses, Device, Fault, Options, Rule, Units};
+use relais_sim::site::{HELP, SiteOptions};
 
-/// What a specification may be, for people.
-const FAULTS: &str = "\
-Faults, as FAULT[:VALUE] [unit=N] [times=N]; without unit for all units, without times for ever.
-Of several, the first one that can change an answer is applied, alone.
-  late:MS          the answer comes so much later; those behind it wait
-  silent           no answer
-  slow:MS          byte by byte with this pause
-  split            in segments of one byte, without pause
-  short, long      one register less or more; byte count and length agree with that
-  count            the byte count is two too high
-  truncate         half of the answer; the connection stays open
-  cut              half of the answer, then the connection is closed
-  close            the connection is closed right after the request
-  tid, unit        transaction or unit one higher
-  function         function 3 for 4, 1 for 2, and back
-  protocol         protocol 1
-  length[:N]       the length in the header is N, or 0
-  twice            the answer comes twice
-  stale            the bytes of the answer before, its transaction included
-  stale-values     the data of the answer before with the right header; nobody can notice
-  garbage          seven junk bytes before the answer
-  exception:N      exception N; busy is exception 6, ack is exception 5
-  other-exception  exception 2 of another function
+/// What a specification may be, and the rest of the help.
+fn modbus_help() -> String {
+    format!(
+        "Faults, as FAULT[:VALUE] [unit=N] [times=N]; without unit for all units, without times for ever.\n\
+        Of several, the first one that can change an answer is applied, alone.\n{}\n{REST}",
+        Fault::HELP
+    )
+}
 
+const REST: &str = "
 Control port: each line gets one line back, `ok`, an answer or `error: ...`.
   fault SPEC | clear | dead UNITS | alive | reboot MS | counts | help
 
@@ -42,7 +30,7 @@ Examples:
     name = "relais-sim",
     version,
     about = "Simulated devices of a site, which misbehave when told to",
-    after_help = "`relais-sim modbus --help` lists the faults. Exit codes: 0 ended in order, 1 failed, 2 usage."
+    after_help = "`relais-sim modbus --help` lists the faults. Exit codes: 0 ended in order or done, 1 failed, 2 usage."
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -56,8 +44,65 @@ pub(crate) enum Command {
     ///
     /// Prints a line for each part when it listens, such as `modbus 127.0.0.1:40123` and `control 127.0.0.1:40124`.
     /// Answers functions 1 to 4; units that there are not, and dead ones, stay silent.
-    #[command(after_long_help = FAULTS, after_help = "--help lists the faults.")]
+    #[command(after_long_help = modbus_help(), after_help = "--help lists the faults.")]
     Modbus(ModbusArgs),
+    /// Simulate a whole site until SIGTERM or SIGINT: three MQTT sensors, a Modbus meter, a link and a disk
+    ///
+    /// Prints a line for each part when it listens: `modbus`, `link` (where there is one) and `control`, each with its
+    /// address. The sensors cold-room, boiler and tank wait for the hub and keep up to 1,000 messages each meanwhile.
+    #[command(after_long_help = site_help(), after_help = "--help lists the commands of the control port.")]
+    Site(SiteArgs),
+    /// Tell a running site what to do: cut, silence boiler, fill, status …
+    #[command(after_help = site_help(), after_long_help = site_help())]
+    Do(DoArgs),
+}
+
+/// The commands of a site, for people.
+fn site_help() -> String {
+    format!("Commands:\n{HELP}")
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SiteArgs {
+    /// The hub's MQTT listener
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:1883")]
+    pub(crate) hub: SocketAddr,
+    /// Where the meter listens, as unit 1; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    pub(crate) modbus: SocketAddr,
+    /// Where to listen for commands, without protection
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:1503")]
+    pub(crate) control: SocketAddr,
+    /// Where the hub's end of the link listens (UDP)
+    #[arg(long, value_name = "ADDRESS", requires = "central")]
+    pub(crate) link: Option<SocketAddr>,
+    /// Where central listens for hubs
+    #[arg(long, value_name = "ADDRESS", requires = "link")]
+    pub(crate) central: Option<SocketAddr>,
+    /// Where the hub's disk is mounted: a file system of its own, of at most 4 GiB
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) disk: Option<PathBuf>,
+    /// What the signals follow from
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub(crate) seed: u64,
+}
+
+impl SiteArgs {
+    /// What the site is told.
+    pub(crate) fn into_options(self) -> SiteOptions {
+        let SiteArgs { hub, modbus, link, central, disk, seed, .. } = self;
+        SiteOptions { hub, modbus, link: link.zip(central), disk, seed }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoArgs {
+    /// The site's control port [default: RELAIS_SIM_CONTROL, or 127.0.0.1:1503]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) control: Option<SocketAddr>,
+    /// What to do
+    #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
+    pub(crate) words: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -102,15 +147,17 @@ impl ModbusArgs {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
-    use relais_sim::modbus::{Fault, Scope};
+    use relais_sim::modbus::Scope;
 
     use super::*;
 
     fn parse(words: &[&str]) -> Result<ModbusArgs, String> {
         let words = ["relais-sim", "modbus"].iter().chain(words);
         let parsed = Arguments::try_parse_from(words).map_err(|error| error.to_string())?;
-        let Command::Modbus(args) = parsed.command;
-        Ok(args)
+        match parsed.command {
+            Command::Modbus(args) => Ok(args),
+            Command::Site(_) | Command::Do(_) => panic!("the first word is modbus"),
+        }
     }
 
     #[test]
@@ -146,7 +193,34 @@ mod tests {
     #[test]
     fn the_help_tells_every_fault() {
         for name in Fault::ALL_NAMES {
-            assert!(FAULTS.contains(name), "{name}");
+            assert!(Fault::HELP.contains(name), "{name}");
         }
+    }
+
+    #[test]
+    fn a_site_has_a_whole_link_or_none() {
+        let site = |words: &[&str]| {
+            let parsed = Arguments::try_parse_from(["relais-sim", "site"].iter().chain(words));
+            match parsed.map_err(|error| error.to_string())?.command {
+                Command::Site(args) => Ok(args.into_options()),
+                Command::Modbus(_) | Command::Do(_) => Err("not a site".to_owned()),
+            }
+        };
+        let options = site(&[]).unwrap();
+        let hub = "127.0.0.1:1883".parse().unwrap();
+        assert_eq!(format!("{options:?}"), format!("{:?}", SiteOptions::new(hub)));
+        let options = site(&["--link", "127.0.0.1:1", "--central", "127.0.0.1:2", "--seed", "7"]).unwrap();
+        let both = ("127.0.0.1:1".parse().unwrap(), "127.0.0.1:2".parse().unwrap());
+        assert_eq!((options.link, options.seed), (Some(both), 7));
+        assert!(site(&["--link", "127.0.0.1:1"]).unwrap_err().contains("--central"));
+    }
+
+    #[test]
+    fn what_is_to_be_done_may_be_several_words() {
+        let parsed = Arguments::try_parse_from(["relais-sim", "do", "silence", "boiler"]).unwrap();
+        assert!(
+            matches!(parsed.command, Command::Do(DoArgs { words, .. }) if words == ["silence", "boiler"])
+        );
+        assert!(Arguments::try_parse_from(["relais-sim", "do"]).is_err());
     }
 }

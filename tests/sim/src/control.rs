@@ -1,6 +1,7 @@
-//! The control port: changes a running server line by line, from any language or by hand.
+//! The control port: changes what is simulated line by line, from any language or by hand.
 //!
-//! Each line is a command and gets one line back: `ok`, an answer, or `error: …`.
+//! Each line is a command and gets one line back: `ok`, an answer, or `error: …`. What commands there are is up to what
+//! is simulated. A [whole site](crate::site) has those of [`HELP`](crate::site::HELP), a Modbus server these:
 //!
 //! | command | does |
 //! |---|---|
@@ -36,7 +37,13 @@ const REBOOT_MS_MAX: u64 = 3_600_000;
 /// After the system could not accept.
 const RETRY: Duration = Duration::from_millis(10);
 
-/// A control port. Dropping it closes it; the server stays.
+/// Something that can be told what to do.
+pub trait Obey: Send + Sync + 'static {
+    /// Does what a line says, if it can; the one line that answers it, without its end.
+    fn obey(&self, line: &str) -> String;
+}
+
+/// A control port. Dropping it closes it; what it controls stays.
 #[derive(Debug)]
 pub struct Control {
     address: SocketAddr,
@@ -61,21 +68,21 @@ enum CommandError {
 }
 
 impl Control {
-    /// Listens for commands to this server.
+    /// Listens for commands to this one.
     ///
     /// # Errors
     /// When the address cannot be listened on, or the system has no thread left.
-    pub fn start(listen: SocketAddr, server: Arc<Server>) -> Result<Control, StartError> {
-        Control::bind(listen, server).map_err(|source| StartError { address: listen, source })
+    pub fn start(listen: SocketAddr, controlled: Arc<impl Obey>) -> Result<Control, StartError> {
+        Control::bind(listen, controlled).map_err(|source| StartError { address: listen, source })
     }
 
-    fn bind(listen: SocketAddr, server: Arc<Server>) -> io::Result<Control> {
+    fn bind(listen: SocketAddr, controlled: Arc<impl Obey>) -> io::Result<Control> {
         let listener = std::net::TcpListener::bind(listen)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let worker = Worker::start("relais-sim control", || {
             let listener = TcpListener::from_std(listener)?;
-            Ok(accept(listener, server))
+            Ok(accept(listener, controlled))
         })?;
         Ok(Control { address, _worker: worker })
     }
@@ -86,15 +93,15 @@ impl Control {
     }
 }
 
-async fn accept(listener: TcpListener, server: Arc<Server>) {
+async fn accept(listener: TcpListener, controlled: Arc<impl Obey>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) if connections.len() < CONNECTIONS_MAX => {
-                    let server = Arc::clone(&server);
+                    let controlled = Arc::clone(&controlled);
                     // An error of the connection is its end and nothing else.
-                    connections.spawn(async move { drop(serve(stream, &server).await) });
+                    connections.spawn(async move { drop(serve(stream, controlled.as_ref()).await) });
                 }
                 Ok(_closed) => {}
                 Err(_) => sleep(RETRY).await,
@@ -104,7 +111,7 @@ async fn accept(listener: TcpListener, server: Arc<Server>) {
     }
 }
 
-async fn serve(mut stream: TcpStream, server: &Server) -> io::Result<()> {
+async fn serve(mut stream: TcpStream, controlled: &impl Obey) -> io::Result<()> {
     let (reader, mut writer) = stream.split();
     let mut reader = BufReader::new(reader);
     loop {
@@ -119,14 +126,15 @@ async fn serve(mut stream: TcpStream, server: &Server) -> io::Result<()> {
             writer.write_all(text.as_bytes()).await?;
             return writer.shutdown().await;
         }
-        let answer = answer(server, &String::from_utf8_lossy(&line));
+        let answer = controlled.obey(&String::from_utf8_lossy(&line));
         writer.write_all(format!("{answer}\n").as_bytes()).await?;
     }
 }
 
-/// The one line that answers a command.
-fn answer(server: &Server, line: &str) -> String {
-    obey(server, line.trim()).unwrap_or_else(|error| format!("error: {error}"))
+impl Obey for Server {
+    fn obey(&self, line: &str) -> String {
+        obey(self, line.trim()).unwrap_or_else(|error| format!("error: {error}"))
+    }
 }
 
 fn obey(server: &Server, line: &str) -> Result<String, CommandError> {
@@ -193,19 +201,19 @@ mod tests {
     #[test]
     fn commands_change_the_server() {
         let server = server();
-        assert_eq!(answer(&server, "fault tid unit=3\n"), "ok");
+        assert_eq!(server.obey("fault tid unit=3\n"), "ok");
         assert_eq!(ask(&server), Some([0, 2]));
-        assert_eq!(answer(&server, "clear\r\n"), "ok");
+        assert_eq!(server.obey("clear\r\n"), "ok");
         assert_eq!(ask(&server), Some([0, 1]));
-        assert_eq!(answer(&server, "dead 1-3"), "ok");
+        assert_eq!(server.obey("dead 1-3"), "ok");
         assert_eq!(ask(&server), None);
-        assert_eq!(answer(&server, "alive"), "ok");
+        assert_eq!(server.obey("alive"), "ok");
         assert_eq!(ask(&server), Some([0, 1]));
-        assert_eq!(answer(&server, "reboot 0"), "ok");
-        let counts = answer(&server, "counts");
+        assert_eq!(server.obey("reboot 0"), "ok");
+        let counts = server.obey("counts");
         assert!(counts.starts_with(r#"{"requests":4,"answers":3,"#), "{counts}");
         assert_eq!(counts, server.counts().to_json());
-        let help = answer(&server, "help");
+        let help = server.obey("help");
         assert!(Fault::ALL_NAMES.iter().all(|name| help.contains(name)) && !help.contains('\n'));
     }
 
@@ -224,10 +232,10 @@ mod tests {
             ("reboot", "error: \"\" is no number of milliseconds up to 3600000"),
             ("reboot 3600001", "error: \"3600001\" is no number of milliseconds up to 3600000"),
         ] {
-            assert_eq!(answer(&server, line), expected);
+            assert_eq!(server.obey(line), expected);
         }
-        assert!(answer(&server, "").starts_with("error: \"\" is no command"));
-        assert!(answer(&server, "fault explode").contains("stale-values"));
+        assert!(server.obey("").starts_with("error: \"\" is no command"));
+        assert!(server.obey("fault explode").contains("stale-values"));
     }
 
     #[test]

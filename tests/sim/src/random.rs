@@ -44,6 +44,17 @@ impl Random {
         usize::try_from(self.below(len as u64)).expect("it is below a usize")
     }
 
+    /// A number from 0 up to, but not, 1.
+    pub const fn fraction(&mut self) -> f64 {
+        // 53 bits are what an f64 holds exactly.
+        (self.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// A number from `low` up to, but not, `high`.
+    pub const fn between(&mut self, low: f64, high: f64) -> f64 {
+        low + (high - low) * self.fraction()
+    }
+
     /// A byte.
     pub const fn byte(&mut self) -> u8 {
         self.next_u64().to_le_bytes()[0]
@@ -68,6 +79,7 @@ mod tests {
     fn below_stays_below() {
         let mut random = Random::new(1);
         assert!((0..1000).all(|_| random.below(3) < 3));
+        assert!((0..1000).all(|_| (2.0..5.0).contains(&random.between(2.0, 5.0))));
         assert_eq!(random.below(0), 0);
     }
 }

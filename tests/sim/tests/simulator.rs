@@ -67,3 +67,43 @@ fn it_fails_where_it_cannot_listen() {
     let mut simulator = start(&["--listen", &taken.local_addr().unwrap().to_string()]);
     assert_eq!(simulator.code(), Some(1));
 }
+
+#[test]
+fn a_site_is_told_what_to_do_from_another_process() {
+    let hub = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let hub_address = hub.local_addr().unwrap().to_string();
+    let words = ["--hub", &hub_address, "--link", "127.0.0.1:0", "--central", "127.0.0.1:9", "--control"];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_relais-sim"));
+    command.arg("site").args(words).arg("127.0.0.1:0").stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut child = command.spawn().expect("the binary starts");
+    let lines = BufReader::new(child.stdout.take().expect("it has a standard output"));
+    let mut site = Simulator { child, lines };
+    TcpStream::connect(site.address_of("modbus")).unwrap();
+    site.address_of("link");
+    let control = site.address_of("control");
+    let tell = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_relais-sim"));
+        let output = command.arg("do").args(words).env("RELAIS_SIM_CONTROL", &control).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    // A device connects, for its hub is there.
+    hub.accept().unwrap();
+    let (code, said, _) = tell(&["silence", "boiler"]);
+    assert_eq!((code, said.as_str()), (Some(0), "ok: boiler says nothing any more; `wake boiler` wakes it"));
+    let (code, said, _) = tell(&["status"]);
+    assert_eq!(code, Some(0));
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines[..2], ["  link      whole", "  disk      none"]);
+    assert!(lines[3].starts_with("  boiler    silent, not connected, 0 acknowledged"), "{said}");
+    let (code, said, error) = tell(&["silense", "boiler"]);
+    assert_eq!((code, said.as_str()), (Some(1), ""));
+    assert_eq!(error, "relais-sim: there is no command \"silense\"; did you mean silence?");
+    assert!(tell(&["help"]).1.contains("silence DEVICE"));
+    assert!(tell(&["help", "fault"]).1.contains("stale-values"));
+    let id = site.child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    assert_eq!(site.code(), Some(0));
+    let (code, _, error) = tell(&["cut"]);
+    assert!(code == Some(1) && error.starts_with("relais-sim: no simulated site answers at "), "{error}");
+}

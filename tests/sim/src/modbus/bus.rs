@@ -76,6 +76,14 @@ impl Bus {
         self.rules.clear();
     }
 
+    pub(super) fn rules(&self) -> Vec<Rule> {
+        self.rules.clone()
+    }
+
+    pub(super) fn is_dead(&self, unit: u8) -> bool {
+        self.options.dead.contains(unit)
+    }
+
     pub(super) fn set_dead(&mut self, dead: Units) {
         self.options.dead = dead;
     }

@@ -146,6 +146,28 @@ impl Fault {
         "other-exception",
     ];
 
+    /// What each of them does, one line each, for people.
+    pub const HELP: &'static str = "\
+  late:MS          the answer comes so much later; those behind it wait
+  silent           no answer
+  slow:MS          byte by byte with this pause
+  split            in segments of one byte, without pause
+  short, long      one register less or more; byte count and length agree with that
+  count            the byte count is two too high
+  truncate         half of the answer; the connection stays open
+  cut              half of the answer, then the connection is closed
+  close            the connection is closed right after the request
+  tid, unit        transaction or unit one higher
+  function         function 3 for 4, 1 for 2, and back
+  protocol         protocol 1
+  length[:N]       the length in the header is N, or 0
+  twice            the answer comes twice
+  stale            the bytes of the answer before, its transaction included
+  stale-values     the data of the answer before with the right header; nobody can notice
+  garbage          seven junk bytes before the answer
+  exception:N      exception N; busy is exception 6, ack is exception 5
+  other-exception  exception 2 of another function";
+
     /// Its name: the specification without the value.
     pub const fn name(self) -> &'static str {
         match self {

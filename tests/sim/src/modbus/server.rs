@@ -168,6 +168,16 @@ impl Server {
         self.shared.bus().clear_rules();
     }
 
+    /// The faults in force, first the one that is tried first.
+    pub fn rules(&self) -> Vec<Rule> {
+        self.shared.bus().rules()
+    }
+
+    /// Whether this unit is one of those that do not answer.
+    pub fn is_dead(&self, unit: u8) -> bool {
+        self.shared.bus().is_dead(unit)
+    }
+
     /// Exactly these units do not answer.
     pub fn set_dead(&self, units: Units) {
         self.shared.bus().set_dead(units);
