@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need beyond Rust: Debian packages (a broker among them), MQTT clients and a Modbus server in a Python environment of
-# their own, and a Modbus server on Debian's libmodbus.
+# Installs what the tests need beyond Rust and Node: Debian packages (a broker and a browser among them), MQTT clients and a Modbus
+# server in a Python environment of their own, a Modbus server on Debian's libmodbus, and what drives the browser.
 # Installs only what is missing, starts no service, asks nothing; without root it says what to install.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -15,6 +15,8 @@ need() { # need PACKAGE COMMAND…: the package is missing when the command fail
     "$@" >/dev/null 2>&1 || missing+=("$package")
 }
 need build-essential cc --version
+need chromium test -x "${RELAIS_CHROMIUM:-/usr/bin/chromium}"
+need fonts-liberation test -d /usr/share/fonts/truetype/liberation
 need libmodbus-dev test -e /usr/include/modbus/modbus.h
 need mosquitto test -x /usr/sbin/mosquitto
 need mosquitto-clients command -v mosquitto_pub
@@ -61,4 +63,9 @@ server=$target/peers/modbus_server
 if [ ! "$server" -nt tests/peers/modbus_server.c ]; then
     mkdir -p "$target/peers"
     cc -O2 -Wall -Wextra -Werror -I/usr/include/modbus -o "$server" tests/peers/modbus_server.c -lmodbus
+fi
+
+if [ tests/browser/node_modules/.package-lock.json -ot tests/browser/package-lock.json ]; then
+    (cd tests/browser && npm ci --no-audit --no-fund --loglevel=error)
+    touch tests/browser/node_modules/.package-lock.json
 fi

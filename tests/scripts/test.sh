@@ -47,6 +47,7 @@ documentation() {
 
 begin_stages "$target/test-logs"
 must prepare "install what the tests need" tests/scripts/prepare.sh
+must page "the technician's page: types, unit tests, build" hub-ui/web/scripts/build.sh --check
 stage format "cargo fmt --check" cargo fmt --all --check || true
 stage sources "licences, sources, banned crates, duplicates" python3 tests/scripts/check_dependencies.py || true
 stage clippy "clippy on all targets, warnings are errors" \
