@@ -50,8 +50,9 @@ count_tests() {
     local log=$1 status=$2 passed failed
     # nextest: "Summary [   1.2s] 5 tests run: 4 passed (1 slow), 1 failed, 0 skipped"
     # cargo test: "test result: ok. 5 passed; 0 failed; …"
+    # vitest: "      Tests  1 failed | 23 passed (24)"
     local lines
-    lines=$(grep -aE '^ *Summary \[.*tests? run:|^test result: ' "$log" || true)
+    lines=$(grep -aE '^ *Summary \[.*tests? run:|^test result: |^ +Tests +[0-9]' "$log" || true)
     passed=$(sum_before "$lines" passed)
     failed=$(($(sum_before "$lines" failed) + $(sum_before "$lines" 'timed out')))
     if [ $((passed + failed)) -eq 0 ]; then
