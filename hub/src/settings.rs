@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use hub_chassis::config::ByteSize;
+use hub_model::BootStamp;
 use tokio::sync::watch;
 
 use crate::config::Config;
@@ -20,6 +21,20 @@ pub struct Settings {
     pub quota: ByteSize,
 }
 
+/// How reloads of the configuration went.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reloads {
+    /// Those that were taken over.
+    pub done: u64,
+    /// Those that changed nothing, because something was wrong.
+    pub refused: u64,
+    /// The last one, and whether it was taken over; `None` before the first.
+    pub last: Option<(BootStamp, bool)>,
+    /// What the last one found wrong with the configuration, a line for each. What is wrong with files of devices is told
+    /// by those who read them.
+    pub problems: Vec<String>,
+}
+
 impl Settings {
     /// Those of a configuration.
     pub fn of(config: &Config) -> Settings {
@@ -32,30 +47,66 @@ impl Settings {
 
     /// The settings as they are first, and the two ends by which they are changed and read.
     pub fn shared(self) -> (SettingsWriter, SettingsReader) {
-        let (writer, reader) = watch::channel(Arc::new(self));
-        (SettingsWriter(writer), SettingsReader(reader))
+        let (settings, reading) = watch::channel(Arc::new(self));
+        let (reloads, told) = watch::channel(Arc::default());
+        (SettingsWriter { settings, reloads }, SettingsReader { settings: reading, reloads: told })
     }
 }
 
 /// Puts new settings in force. There is one.
 #[derive(Debug)]
-pub struct SettingsWriter(watch::Sender<Arc<Settings>>);
+pub struct SettingsWriter {
+    settings: watch::Sender<Arc<Settings>>,
+    reloads: watch::Sender<Arc<Reloads>>,
+}
 
 impl SettingsWriter {
     /// From now on these are read.
     pub fn put(&self, settings: Settings) {
-        self.0.send_replace(Arc::new(settings));
+        self.settings.send_replace(Arc::new(settings));
+    }
+
+    /// A reload was taken over.
+    pub fn reloaded(&self, now: BootStamp) {
+        self.count(|before| Reloads {
+            done: before.done + 1,
+            refused: before.refused,
+            last: Some((now, true)),
+            problems: Vec::new(),
+        });
+    }
+
+    /// A reload changed nothing, because of these problems of the configuration or others of files of devices.
+    pub fn refused(&self, now: BootStamp, problems: Vec<String>) {
+        self.count(|before| Reloads {
+            done: before.done,
+            refused: before.refused + 1,
+            last: Some((now, false)),
+            problems,
+        });
+    }
+
+    fn count(&self, next: impl FnOnce(&Reloads) -> Reloads) {
+        self.reloads.send_modify(|reloads| *reloads = Arc::new(next(reloads)));
     }
 }
 
 /// Reads the settings in force. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct SettingsReader(watch::Receiver<Arc<Settings>>);
+pub struct SettingsReader {
+    settings: watch::Receiver<Arc<Settings>>,
+    reloads: watch::Receiver<Arc<Reloads>>,
+}
 
 impl SettingsReader {
     /// The settings as they are now.
     pub fn now(&self) -> Arc<Settings> {
-        self.0.borrow().clone()
+        self.settings.borrow().clone()
+    }
+
+    /// How reloads went so far.
+    pub fn reloads(&self) -> Arc<Reloads> {
+        self.reloads.borrow().clone()
     }
 }
 
@@ -71,5 +122,19 @@ mod tests {
         writer.put(Settings { site: "b".into(), ..first.clone() });
         drop(writer);
         assert_eq!((held.site.as_str(), reader.now().site.as_str()), ("a", "b"));
+    }
+    #[test]
+    fn reloads_are_counted_and_the_last_one_is_told() {
+        let settings = Settings { site: "a".into(), hosts: Vec::new(), quota: ByteSize::from_bytes(1) };
+        let (writer, reader) = settings.shared();
+        assert_eq!(*reader.reloads(), Reloads::default());
+        let now = BootStamp { boot: hub_model::BootId::from_bytes([1; 16]), mono_ms: 5 };
+        writer.reloaded(now);
+        writer.refused(now, vec!["hub.toml:1:1: x".into()]);
+        let told = reader.reloads();
+        assert_eq!((told.done, told.refused, told.last, told.problems.len()), (1, 1, Some((now, false)), 1));
+        writer.reloaded(now);
+        let told = reader.reloads();
+        assert_eq!((told.done, told.refused, told.last, told.problems.len()), (2, 1, Some((now, true)), 0));
     }
 }

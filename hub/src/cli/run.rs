@@ -9,7 +9,7 @@ use hub_chassis::logging;
 use tracing::warn;
 
 use super::args::RunArgs;
-use crate::config::Config;
+use crate::config::{Config, Source};
 use crate::daemon;
 
 /// The message router calls each of its own steps an event worth telling; its warnings are enough.
@@ -22,11 +22,12 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         key: "socket.path",
         value: path.to_string_lossy().into_owned(),
     });
-    let flags: Vec<_> = socket.into_iter().collect();
-    let loaded = load_to_run::<Config>(args.config.as_deref(), &flags)?;
+    let source = Source { file: args.config.clone(), flags: socket.into_iter().collect() };
+    let loaded = load_to_run::<Config>(source.file.as_deref(), &source.flags)?;
     logging::start(args.log, &WARNINGS_ONLY)?;
     for warning in loaded.warnings() {
         warn!("{warning}");
     }
-    daemon::run(loaded.config).map_err(|error| Failure::failed(format!("the hub did not start: {error}")))
+    daemon::run(loaded.config, source)
+        .map_err(|error| Failure::failed(format!("the hub did not start: {error}")))
 }

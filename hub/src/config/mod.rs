@@ -1,10 +1,11 @@
 //! The hub's configuration: its keys, their defaults and what they mean.
 //!
 //! The machinery is [`hub_chassis::config`]. `default.toml`, embedded, is the only list of defaults. `raw` finds every
-//! key and its type, `check` turns them into [`Config`]. Each part of the hub receives its own struct by value and
-//! never sees files or the environment.
+//! key and its type, `check` turns them into [`Config`], `plan` decides what a changed one asks of a running hub. Each
+//! part of the hub receives its own struct by value and never sees files or the environment.
 
 mod check;
+mod plan;
 mod raw;
 #[cfg(test)]
 mod tests;
@@ -13,10 +14,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hub_chassis::config::{ByteSize, Configuration, DefaultValue, ListDefault, Problems, Section};
+use hub_chassis::config::{
+    ByteSize, Configuration, DefaultValue, Flag, ListDefault, Loaded, Problem, Problems, Section, load,
+};
 
 use northbound::EndpointName;
 
+pub use plan::{Key, Plan, plan};
 use raw::RawConfig;
 
 impl Configuration for Config {
@@ -42,6 +46,23 @@ impl Configuration for Config {
 
     fn warn(raw: &RawConfig, warnings: &mut Problems) {
         check::warn(raw, warnings);
+    }
+}
+
+/// Where the configuration of this process comes from, so that it can be read again. The environment stays as it is
+/// while a process runs.
+#[derive(Clone, Debug, Default)]
+pub struct Source {
+    /// As it was named; `None`: the default one, where it exists.
+    pub file: Option<PathBuf>,
+    /// Of the command line.
+    pub flags: Vec<Flag>,
+}
+
+impl Source {
+    /// Reads everything. On failure: every problem, in order of place.
+    pub fn load(&self) -> Result<Loaded<Config>, Vec<Problem>> {
+        load(self.file.as_deref(), &self.flags)
     }
 }
 

@@ -7,6 +7,7 @@
 mod clock_task;
 mod files;
 mod pulse;
+mod reload;
 mod start;
 mod stop;
 
@@ -22,7 +23,7 @@ use tracing::{error, info, warn};
 pub use start::StartError;
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Source};
 use pulse::Question;
 use start::Parts;
 
@@ -62,8 +63,9 @@ enum Event {
     DeadlineOver,
 }
 
-/// Runs the hub until it is told to stop or cannot go on. The error is one of the start.
-pub fn run(config: Config) -> Result<ExitCode, StartError> {
+/// Runs the hub until it is told to stop or cannot go on; `source` is where its configuration is read again. The error is
+/// one of the start.
+pub fn run(config: Config, source: Source) -> Result<ExitCode, StartError> {
     // Whatever a library creates is nobody else's to read.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -77,7 +79,7 @@ pub fn run(config: Config) -> Result<ExitCode, StartError> {
     let code = runtime.block_on(async {
         let signals = Signals::new().map_err(StartError::Runtime)?;
         let reload = ReloadSignal::new().map_err(StartError::Runtime)?;
-        let (parts, ended) = start::start(config).await?;
+        let (parts, ended) = start::start(config, source).await?;
         Ok(Daemon::new(parts, ended, signals, reload).run().await)
     });
     runtime.shutdown_timeout(LINGER);
@@ -187,15 +189,15 @@ impl Daemon {
         }
     }
 
-    /// Reads the files of devices again, on a thread of its own: the file system may take its time.
+    /// Reads the configuration again, on a thread of its own: the file system may take its time.
     fn reload(&self) {
         let Some(parts) = &self.parts else { return };
-        let devices = parts.devices.clone();
-        info!(signal = "SIGHUP", "reading the device files again");
+        let reloader = parts.reloader.clone();
+        info!(signal = "SIGHUP", "reading the configuration again");
         let reloading = parts.manager.reloading();
         parts.supervisor.spawn("reload", Rule::Passing, async move {
-            if let Err(error) = tokio::task::spawn_blocking(move || devices.reload()).await {
-                error!(%error, "reading the device files again has failed, which is a bug; nothing is changed");
+            if let Err(error) = tokio::task::spawn_blocking(move || reloader.reload()).await {
+                error!(%error, "reading the configuration again has failed, which is a bug");
             }
             drop(reloading);
         });

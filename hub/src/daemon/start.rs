@@ -10,7 +10,9 @@ use hub_chassis::metrics::{MetricKind, MetricRow, float};
 use hub_chassis::service_manager::ServiceManager;
 use hub_chassis::supervisor::{Ended, Rule, Supervisor};
 use hub_model::{ClockQuality, HubId, Ulid, UtcMs};
-use hub_store::{LogConfig, LogHandle, OpenContext, OpenError, Reader, Recovery, SampleClass, SampleQuery};
+use hub_store::{
+    LogConfig, LogHandle, LogLimits, OpenContext, OpenError, Reader, Recovery, SampleClass, SampleQuery,
+};
 use southbound::ingest::IngestSender;
 use southbound::mqtt::{Broker, BrokerHandle, ListenerConfig, MqttConfig, MqttLimits, Surroundings};
 use thiserror::Error;
@@ -18,14 +20,15 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
+use super::reload::{Reach, Reloader};
 use super::{clock_task, files};
 use crate::clock::{Clock, EARLIEST_PLAUSIBLE};
-use crate::config::{Config, DevicesConfig, StorageConfig};
+use crate::config::{Config, DevicesConfig, Source, StorageConfig};
 use crate::devices::Devices;
 use crate::driver_tasks::DriverTasks;
 use crate::intake::{INBOX_MESSAGES, Intake, IntakeProbe, Limits, Registry, SharedRegistry};
 use crate::north::{self, Who};
-use crate::settings::Settings;
+use crate::settings::{Reloads, Settings, SettingsReader};
 use crate::socket::{self, SocketFile};
 use crate::web::{Api, Facts, Listener, Sides, Surface, router};
 
@@ -105,7 +108,7 @@ pub(super) struct Parts {
     pub(super) clock: Clock,
     pub(super) log: LogHandle,
     pub(super) broker: SharedBroker,
-    pub(super) devices: Devices,
+    pub(super) reloader: Reloader,
     pub(super) supervisor: Supervisor,
     pub(super) socket: SocketFile,
     /// For the pulse, and what it tells.
@@ -118,7 +121,10 @@ pub(super) struct Parts {
 pub(super) type SharedBroker = Arc<Mutex<Option<BrokerHandle>>>;
 
 /// Starts everything. When it fails, the log is closed in order, and the rest ends with the runtime.
-pub(super) async fn start(config: Config) -> Result<(Parts, mpsc::Receiver<Ended>), StartError> {
+pub(super) async fn start(
+    config: Config,
+    source: Source,
+) -> Result<(Parts, mpsc::Receiver<Ended>), StartError> {
     let clock = Clock::new();
     let (log, recovery) = open_log(&config.storage, clock).await?;
     tell_recovery(&config.storage.dir, &recovery);
@@ -127,7 +133,7 @@ pub(super) async fn start(config: Config) -> Result<(Parts, mpsc::Receiver<Ended
         warn!(%dir, "storage.dir is on a RAM disk: acknowledged data will not survive a power cut");
     }
     let (supervisor, ended) = Supervisor::new(tokio::runtime::Handle::current());
-    let started = wire(config, clock, log.clone(), &recovery, supervisor).await;
+    let started = wire(config, source, clock, log.clone(), &recovery, supervisor).await;
     if started.is_err() {
         let closed = tokio::task::spawn_blocking(move || log.close()).await;
         if let Ok(Err(error)) = closed {
@@ -139,6 +145,7 @@ pub(super) async fn start(config: Config) -> Result<(Parts, mpsc::Receiver<Ended
 
 async fn wire(
     config: Config,
+    source: Source,
     clock: Clock,
     log: LogHandle,
     recovery: &Recovery,
@@ -174,13 +181,17 @@ async fn wire(
 
     let listeners = listeners(&broker, web_address, &config.socket.path);
     let broker: SharedBroker = Arc::new(Mutex::new(Some(broker)));
-    let facts = facts(&config, recovery, listeners);
+    let (settings, read_settings) = Settings::of(&config).shared();
+    let told = read_settings.clone();
+    let facts = facts(&config, recovery, listeners, read_settings);
     let who = who(recovery, clock, &registry, run)?;
     let link = north::link(&config.north, &config.storage.dir, who, &log, clock, &supervisor);
     let sides = Sides { link: link.clone(), devices: devices.clone() };
+    let reach = Reach { clock, settings, log: log.clone(), link: link.clone(), devices: devices.clone() };
     let mut api = Api::new(facts, clock, log.clone(), registry.clone(), supervisor.clone(), sides);
     let polled = devices.modbus().clone();
     api.metric_sources.push(Arc::new(move || polled.metrics()));
+    api.metric_sources.push(Arc::new(move || reload_metrics(&told.reloads())));
     let (numbers, health) = (broker.clone(), broker.clone());
     api.metric_sources.push(Arc::new(move || broker_metrics(&numbers)));
     let status = link.status();
@@ -191,19 +202,19 @@ async fn wire(
     spawn_api(web, Surface::Web, &api, &supervisor);
     spawn_api(local, Surface::Socket, &api, &supervisor);
     spawn_clock(clock, registry, log.clone(), &supervisor);
-    if !config.north.central.is_empty() {
-        supervisor.spawn_restarting("link", move || {
-            let link = link.clone();
-            async move { link.run().await }
-        });
-    }
+    // Without an address too: a reload may bring one.
+    supervisor.spawn_restarting("link", move || {
+        let link = link.clone();
+        async move { link.run().await }
+    });
 
     let (poller, polling) = (devices.modbus().clone(), supervisor.clone());
     supervisor.spawn_restarting("modbus", move || poller.clone().run(polling.stop_signal()));
 
     tell_listening(&config, web_address);
     let manager = ServiceManager::from_environment();
-    Ok(Parts { clock, log, broker, devices, supervisor, socket, intake: probe, api, manager })
+    let reloader = Reloader::new(source, config, reach);
+    Ok(Parts { clock, log, broker, reloader, supervisor, socket, intake: probe, api, manager })
 }
 
 /// The devices of the files. Reading them is blocking work.
@@ -213,7 +224,7 @@ async fn devices(config: &DevicesConfig, ingest: IngestSender, clock: Clock) -> 
     let folders = config.clone();
     let reading = tokio::task::spawn_blocking(move || crate::devices::read(&folders));
     let found = reading.await.map_err(|error| StartError::Runtime(io::Error::other(error)))?;
-    Ok(Devices::new(config.clone(), found, ingest, Arc::new(clock), u64::from_le_bytes(seed)))
+    Ok(Devices::new(config, found, ingest, Arc::new(clock), u64::from_le_bytes(seed)))
 }
 
 /// This run of the hub, as central tells it from those of a copy of the folder. Before anything is appended: what it
@@ -292,8 +303,8 @@ async fn open_log(storage: &StorageConfig, clock: Clock) -> Result<(LogHandle, R
     getrandom::fill(&mut id).map_err(StartError::Entropy)?;
     let id_time = u64::try_from(clock.utc().max(EARLIEST_PLAUSIBLE).0).unwrap_or(0);
     let context = OpenContext { hub: HubId::new(Ulid::new(id_time, id)), now: clock.now(), seed };
-    let quota_bytes = storage.quota.bytes().saturating_sub(QUOTA_RESERVE_BYTES);
-    let config = LogConfig { quota_bytes, seal_after: storage.seal_after, ..LogConfig::default() };
+    let LogLimits { quota_bytes, seal_after } = log_limits(storage);
+    let config = LogConfig { quota_bytes, seal_after, ..LogConfig::default() };
     let dir = storage.dir.clone();
     let opening = tokio::task::spawn_blocking(move || {
         if dir.join("central.db").exists() {
@@ -304,6 +315,12 @@ async fn open_log(storage: &StorageConfig, clock: Clock) -> Result<(LogHandle, R
         hub_store::open(&dir, config, &context, now).map_err(|source| open_failed(dir, source))
     });
     opening.await.map_err(|error| StartError::Runtime(io::Error::other(error)))?
+}
+
+/// What the log may keep and how long it may wait, as the configuration has it.
+pub(super) fn log_limits(storage: &StorageConfig) -> LogLimits {
+    let quota_bytes = storage.quota.bytes().saturating_sub(QUOTA_RESERVE_BYTES);
+    LogLimits { seal_after: storage.seal_after, quota_bytes }
 }
 
 fn open_failed(dir: PathBuf, source: OpenError) -> StartError {
@@ -378,14 +395,14 @@ fn listeners(broker: &BrokerHandle, web: SocketAddr, socket: &Path) -> Vec<Liste
     all
 }
 
-fn facts(config: &Config, recovery: &Recovery, listeners: Vec<Listener>) -> Facts {
+fn facts(config: &Config, recovery: &Recovery, listeners: Vec<Listener>, settings: SettingsReader) -> Facts {
     Facts {
         hub: recovery.hub,
         storage_dir: config.storage.dir.clone(),
         listeners,
         started_clean: recovery.clean || recovery.is_new,
         epoch: recovery.epoch,
-        settings: Settings::of(config).shared().1,
+        settings,
     }
 }
 
@@ -407,6 +424,17 @@ fn spawn_clock(clock: Clock, registry: SharedRegistry, log: LogHandle, superviso
     supervisor.spawn_restarting("clock", move || {
         clock_task::watch(clock, registry.clone(), log.clone(), owner.clone())
     });
+}
+
+fn reload_metrics(reloads: &Reloads) -> Vec<MetricRow> {
+    let help = "Times the configuration was read again: taken over, or refused, which changes nothing.";
+    let row = |result, count| {
+        MetricRow::counter("relais_config_reloads_total", help, count).label("result", result)
+    };
+    let in_force = u64::from(reloads.last.is_none_or(|(_, is_taken)| is_taken));
+    let help = "1 where the files, as they were read last, are in force; 0 after a refused reload.";
+    let in_force = MetricRow::gauge("relais_config_in_force", help, in_force);
+    vec![row("done", reloads.done), row("refused", reloads.refused), in_force]
 }
 
 fn broker_metrics(broker: &SharedBroker) -> Vec<MetricRow> {
@@ -467,7 +495,8 @@ mod tests {
         let clock = Clock::new();
         let (log, recovery) = open_log(&config.storage, clock).await.unwrap();
         let (supervisor, mut ended) = Supervisor::new(tokio::runtime::Handle::current());
-        let failed = wire(config.clone(), clock, log.clone(), &recovery, supervisor.clone()).await;
+        let failed =
+            wire(config.clone(), Source::default(), clock, log.clone(), &recovery, supervisor.clone()).await;
         let why = failed.err().unwrap().to_string();
         assert!(why.contains(&address.to_string()), "{why}");
         assert!(!config.socket.path.exists());
@@ -488,7 +517,7 @@ mod tests {
     #[tokio::test]
     async fn the_parts_of_the_broker_are_those_whose_end_is_seen() {
         let config = config("standing");
-        let (parts, _ended) = start(config.clone()).await.unwrap();
+        let (parts, _ended) = start(config.clone(), Source::default()).await.unwrap();
         assert_eq!(parts.supervisor.missing(), None);
         for _ in 0..100 {
             tokio::task::yield_now().await;

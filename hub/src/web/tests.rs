@@ -64,7 +64,7 @@ impl Site {
         let link = crate::north::link(&north, &dir, who, &log, clock, &supervisor);
         let (ingest, _inbox) = tokio::sync::mpsc::channel(1);
         let folders = DevicesConfig { dir: dir.join("devices.d"), profiles_dir: dir.join("profiles.d") };
-        let devices = Devices::new(folders, DeviceFiles::default(), ingest, Arc::new(clock), 1);
+        let devices = Devices::new(&folders, DeviceFiles::default(), ingest, Arc::new(clock), 1);
         let sides = Sides { link, devices };
         Site { api: Arc::new(Api::new(facts, clock, log, registry, supervisor, sides)), dir }
     }

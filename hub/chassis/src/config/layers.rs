@@ -44,6 +44,19 @@ impl<C> Loaded<C> {
         &self.files
     }
 
+    /// Where the value of a dotted key comes from; `None` where there is no such key.
+    pub fn origin(&self, key: &str) -> Option<&Origin> {
+        let mut node = &self.tree;
+        for name in key.split('.') {
+            node = match &node.item {
+                Item::Table(table) => &table.get(name)?.1,
+                Item::List(list) => list.get(name.parse::<usize>().ok()?)?,
+                Item::Text(_) | Item::Bool(_) | Item::Number(_) | Item::Other { .. } => return None,
+            };
+        }
+        Some(&node.origin)
+    }
+
     /// What is allowed and hardly meant, in order of place.
     pub fn warnings(&self) -> &[Problem] {
         &self.warnings
