@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::counts::Counts;
+use crate::daemon::Manner;
 use crate::ingest::Ingest;
 use crate::storage::Storage;
 
@@ -23,6 +24,11 @@ use crate::storage::Storage;
 pub(crate) const NOW: UtcMs = UtcMs(1_795_305_600_000);
 
 pub(crate) const BOOT: BootId = BootId::from_bytes([1; 16]);
+
+/// A start by somebody who is there to see the admin token.
+pub(crate) const fn manner(is_restored: bool) -> Manner {
+    Manner { is_restored, makes_admin_token: true }
+}
 
 /// A folder of its own, removed at the end.
 #[derive(Debug)]

@@ -47,7 +47,8 @@ pub(super) async fn healthz(State(app): State<Arc<App>>) -> Result<Response, Pro
     }
 }
 
-fn trouble(app: &App) -> Option<String> {
+/// Why central does not do its work; `None` when it does.
+pub(crate) fn trouble(app: &App) -> Option<String> {
     if let Some(task) = app.supervisor.missing() {
         return Some(format!("a part has ended ({task}); restart central and report its log"));
     }

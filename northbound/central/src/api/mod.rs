@@ -28,6 +28,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub(crate) use health::trouble;
 pub use server::{serve, watch_denials};
 pub use tls::TlsListener;
 

@@ -11,9 +11,9 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use crate::config::Config;
-use crate::daemon::{Started, start};
+use crate::daemon::{Manner, Started, start};
 use crate::storage::{Enrolment, NewToken, Outcome};
-use crate::testing::{DEVICE, Folder, TestHub, hub_id};
+use crate::testing::{DEVICE, Folder, TestHub, hub_id, manner};
 
 struct Central {
     started: Started,
@@ -32,7 +32,7 @@ fn config(folder: &Folder) -> Config {
 impl Central {
     async fn start(name: &str) -> Central {
         let folder = Folder::new(name);
-        let mut started = start(config(&folder), false).await.unwrap();
+        let mut started = start(config(&folder), manner(false)).await.unwrap();
         let token = started.new_admin_token.take().unwrap();
         Central { started, token, folder }
     }
@@ -292,11 +292,24 @@ async fn wrong_parameters_say_what_is_right() {
 }
 
 #[tokio::test]
+async fn a_first_start_that_nobody_sees_makes_no_token_and_a_later_one_does() {
+    let folder = Folder::new("unseen");
+    let unseen = Manner { is_restored: false, makes_admin_token: false };
+    let started = start(config(&folder), unseen).await.unwrap();
+    assert!(started.new_admin_token.is_none());
+    assert_eq!(started.app.storage.tokens().await.unwrap().len(), 0, "no secret that nobody has");
+    let folder = Central { started, token: String::new(), folder }.stop().await;
+    let mut seen = start(config(&folder), manner(false)).await.unwrap();
+    let token = seen.new_admin_token.take().unwrap();
+    Central { started: seen, token, folder }.stop().await;
+}
+
+#[tokio::test]
 async fn the_second_start_finds_everything_and_makes_no_token() {
     let central = Central::start("second").await;
     let (token, root) = (central.token.clone(), central.started.app.authority.fingerprint());
     let folder = central.stop().await;
-    let again = start(config(&folder), true).await.unwrap();
+    let again = start(config(&folder), manner(true)).await.unwrap();
     assert!(again.new_admin_token.is_none());
     assert_eq!(again.app.authority.fingerprint(), root);
     assert!(again.app.term > 1_700_000_000, "restored: {}", again.app.term);
@@ -310,10 +323,10 @@ async fn the_second_start_finds_everything_and_makes_no_token() {
     // Without the keys hubs rely on, it does not start; nor does it make others.
     let keys = folder.path().join("data/keys");
     std::fs::rename(&keys, keys.with_extension("away")).unwrap();
-    let failed = start(config(&folder), false).await.err().unwrap();
+    let failed = start(config(&folder), manner(false)).await.err().unwrap();
     assert!(failed.to_string().contains("put it back from a backup"), "{failed}");
     std::fs::rename(keys.with_extension("away"), &keys).unwrap();
-    let third = start(config(&folder), false).await.unwrap();
+    let third = start(config(&folder), manner(false)).await.unwrap();
     assert_eq!(third.app.term, term, "it stays where it was raised to");
     Central { started: third, token: String::new(), folder }.stop().await;
 }

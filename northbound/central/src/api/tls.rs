@@ -84,7 +84,7 @@ mod tests {
 
     use crate::config::Config;
     use crate::daemon::start;
-    use crate::testing::{Folder, NOW};
+    use crate::testing::{Folder, NOW, manner};
 
     /// The whole way: TCP, TLS verified by the root's fingerprint, HTTP, token.
     #[tokio::test]
@@ -94,7 +94,7 @@ mod tests {
         config.storage.dir = folder.path().join("data");
         config.api.listen.set_port(0);
         config.sync.listen.set_port(0);
-        let started = start(config, false).await.unwrap();
+        let started = start(config, manner(false)).await.unwrap();
         let token = started.new_admin_token.unwrap();
         let app = started.app;
         // Whoever connects and says nothing holds nobody up, and there may be more of them than there are places.

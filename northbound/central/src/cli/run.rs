@@ -9,7 +9,7 @@ use tracing::{error, warn};
 
 use super::args::RunArgs;
 use crate::config::Config;
-use crate::daemon;
+use crate::daemon::{self, Manner};
 
 /// sqlx tells every statement that was slow; its warnings are enough.
 const WARNINGS_ONLY: [&str; 1] = ["sqlx"];
@@ -35,6 +35,8 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
             );
         }
     };
-    daemon::run(loaded.config, args.restored, tell)
+    // What goes to the journal is kept, sent on and read by many: no place for a secret.
+    let manner = Manner { is_restored: args.restored, makes_admin_token: !output::is_journal() };
+    daemon::run(loaded.config, manner, tell)
         .map_err(|error| Failure::failed(format!("central did not start: {error}")))
 }

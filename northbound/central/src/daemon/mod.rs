@@ -3,6 +3,7 @@
 //! `start` wires up, top to bottom. The main loop here is two functions: `next_event` waits and `apply` decides. Nothing
 //! depends on an orderly end: a crash is correct without it.
 
+mod pulse;
 mod start;
 mod stop;
 
@@ -11,22 +12,27 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use hub_chassis::service_manager::ServiceManager;
 use hub_chassis::signals::Signals;
 use hub_chassis::supervisor::Ended;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
 
-pub use start::{StartError, Started, start};
+pub use start::{Manner, StartError, Started, start};
 
 use crate::app::App;
 use crate::config::Config;
 use crate::storage::FolderLock;
+use pulse::{Addresses, Question};
 
 /// From the wish to stop to the end, whatever hangs. Below what systemd waits.
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Threads for reading objects and folders; they end when idle.
 const BLOCKING_THREADS_MAX: usize = 32;
+
+/// The pulse asks one question at a time.
+const QUESTIONS: usize = 1;
 
 /// How long blocking threads may keep the process at its end.
 const LINGER: Duration = Duration::from_millis(500);
@@ -35,6 +41,8 @@ const LINGER: Duration = Duration::from_millis(500);
 enum Event {
     /// SIGTERM or SIGINT.
     Signal(&'static str),
+    /// The pulse asks for a sign of life.
+    Question(Question),
     /// A task central cannot do without.
     TaskEnded(Ended),
     /// The phases of the stop are through; whether all of them went well.
@@ -43,9 +51,9 @@ enum Event {
     DeadlineOver,
 }
 
-/// Runs central until it is told to stop or cannot go on. `tell` shows a new admin token to whoever starts it. The
-/// error is one of the start.
-pub fn run(config: Config, is_restored: bool, tell: impl FnOnce(&str)) -> Result<ExitCode, StartError> {
+/// Runs central until it is told to stop or cannot go on. `tell` shows a new admin token to whoever starts it; it is not
+/// called where the manner makes none. The error is one of the start.
+pub fn run(config: Config, manner: Manner, tell: impl FnOnce(&str)) -> Result<ExitCode, StartError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .max_blocking_threads(BLOCKING_THREADS_MAX)
         .thread_name("central")
@@ -54,11 +62,15 @@ pub fn run(config: Config, is_restored: bool, tell: impl FnOnce(&str)) -> Result
         .map_err(StartError::Runtime)?;
     let code = runtime.block_on(async {
         let signals = Signals::new().map_err(StartError::Runtime)?;
-        let Started { app, lock, ended, new_admin_token, .. } = start(config, is_restored).await?;
+        let Started { app, lock, ended, sync_address, api_address, new_admin_token } =
+            start(config, manner).await?;
         if let Some(token) = new_admin_token {
             tell(&token);
         }
-        let daemon = Daemon { app, _lock: lock, ended, signals, stopping: None };
+        let manager = ServiceManager::from_environment();
+        let (ask, questions) = mpsc::channel(QUESTIONS);
+        pulse::start(&app, &manager, Addresses { sync: sync_address, api: api_address }, ask);
+        let daemon = Daemon { app, manager, _lock: lock, ended, signals, questions, stopping: None };
         Ok(daemon.run().await)
     });
     runtime.shutdown_timeout(LINGER);
@@ -67,9 +79,11 @@ pub fn run(config: Config, is_restored: bool, tell: impl FnOnce(&str)) -> Result
 
 struct Daemon {
     app: Arc<App>,
+    manager: ServiceManager,
     _lock: FolderLock,
     ended: mpsc::Receiver<Ended>,
     signals: Signals,
+    questions: mpsc::Receiver<Question>,
     stopping: Option<Stopping>,
 }
 
@@ -108,6 +122,7 @@ impl Daemon {
         };
         tokio::select! {
             name = self.signals.next() => Event::Signal(name),
+            Some(question) = self.questions.recv() => Event::Question(question),
             Some(ended) = self.ended.recv(), if !is_stopping => Event::TaskEnded(ended),
             event = stopped => event,
         }
@@ -124,6 +139,11 @@ impl Daemon {
             Event::Signal(name) => {
                 warn!(signal = name, "a second signal: leaving at once");
                 Some(1)
+            }
+            Event::Question(question) => {
+                // Who asked may have given up waiting.
+                let _ = question.send(());
+                None
             }
             Event::TaskEnded(Ended { name }) => {
                 error!(task = name, "stopping, because central cannot do without this task");
@@ -143,6 +163,8 @@ impl Daemon {
     }
 
     fn stop(&mut self, exit: u8, now: Instant) {
+        self.manager.stopping();
+        self.manager.status("Stopping");
         let done = stop::begin(self.app.clone());
         self.stopping = Some(Stopping { done, deadline: now + STOP_DEADLINE, exit });
     }

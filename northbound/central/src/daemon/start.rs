@@ -88,20 +88,29 @@ pub struct Started {
     pub sync_address: SocketAddr,
     /// Where the API listens.
     pub api_address: SocketAddr,
-    /// The admin token of the first start, secret included, to be shown once.
+    /// The admin token of the first start, secret included, to be shown once. None where it was not to be made.
     pub new_admin_token: Option<String>,
 }
 
+/// How central is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Manner {
+    /// The folder is a copy that was put back: the term is raised.
+    pub is_restored: bool,
+    /// Whether there is somebody to show an admin token to: then the first start makes one.
+    pub makes_admin_token: bool,
+}
+
 /// Starts everything. When it fails, the database is closed, and the rest ends with the runtime.
-pub async fn start(config: Config, is_restored: bool) -> Result<Started, StartError> {
+pub async fn start(config: Config, manner: Manner) -> Result<Started, StartError> {
     let clock = Clock::new();
-    if is_restored {
+    if manner.is_restored {
         // A mistyped folder must not become another central that no hub knows.
         Storage::must_exist(&config.storage.dir)?;
     }
     let lock = FolderLock::take(&config.storage.dir)?;
     let (storage, is_new) = Storage::create(&config.storage.dir, &config.org.name, clock.utc()).await?;
-    let started = wire(config, clock, storage.clone(), lock, Origin { is_new, is_restored }).await;
+    let started = wire(config, clock, storage.clone(), lock, Origin { is_new, manner }).await;
     if started.is_err() {
         storage.close().await;
     }
@@ -111,7 +120,7 @@ pub async fn start(config: Config, is_restored: bool) -> Result<Started, StartEr
 /// Where the folder comes from.
 struct Origin {
     is_new: bool,
-    is_restored: bool,
+    manner: Manner,
 }
 
 async fn wire(
@@ -136,7 +145,7 @@ async fn wire(
         hubs.address().map_err(|source| ListenError::Socket { address: config.sync.listen, source })?;
 
     // Last, so that a start that fails does not leave a token behind that nobody has seen.
-    let new_admin_token = first_admin_token(&storage, &authority, clock.utc()).await?;
+    let new_admin_token = first_admin_token(&storage, &authority, &origin, clock.utc()).await?;
 
     // From here on nothing fails: the end of a task would be told as a fault.
     let (supervisor, ended) = Supervisor::new(tokio::runtime::Handle::current());
@@ -183,7 +192,7 @@ async fn authority(storage: &Storage, origin: &Origin, now: UtcMs) -> Result<Aut
 }
 
 async fn term(storage: &Storage, origin: &Origin, now: UtcMs) -> Result<u64, StartError> {
-    if !origin.is_restored {
+    if !origin.manner.is_restored {
         return Ok(storage.term().await?);
     }
     let term = storage.raise_term(now).await?;
@@ -195,9 +204,14 @@ async fn term(storage: &Storage, origin: &Origin, now: UtcMs) -> Result<u64, Sta
 async fn first_admin_token(
     storage: &Storage,
     authority: &Authority,
+    origin: &Origin,
     now: UtcMs,
 ) -> Result<Option<String>, StartError> {
     if storage.tokens().await?.iter().any(|token| token.kind == TokenKind::Admin) {
+        return Ok(None);
+    }
+    if !origin.manner.makes_admin_token {
+        warn!("nobody has an admin token yet: make one with `relais-central token create --admin NAME`");
         return Ok(None);
     }
     let new = NewToken::Admin { name: FIRST_ADMIN.to_owned() };

@@ -20,6 +20,7 @@ mod task;
 mod tests;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use hub_model::HubId;
 use northbound_sync::{Arrival, Placed};
@@ -48,6 +49,7 @@ pub struct Ingest {
     room: Arc<Semaphore>,
     counts: Arc<Counts>,
     holes: Holes,
+    writing_since_ms: Arc<AtomicU64>,
 }
 
 /// The promise of an arrival that waits for its commit.
@@ -77,6 +79,8 @@ enum Request {
     Store(Box<Waiting>),
     /// To give up a block whose bytes are bad.
     Forget { hub: HubId, lane: Lane, row: Box<RangeRow>, why: String, done: oneshot::Sender<bool> },
+    /// For a sign of life.
+    Ping(oneshot::Sender<()>),
 }
 
 /// An arrival that waits.
@@ -118,6 +122,19 @@ impl Ingest {
     /// Who is to be asked again for blocks that were given up.
     pub fn holes(&self) -> Holes {
         self.holes.clone()
+    }
+
+    /// Asks the task for a sign of life and waits for it: it comes at once, also while nothing can be stored, but not while
+    /// one write takes its time ([`Ingest::writing_since_ms`]). False: the task has ended.
+    pub async fn answers(&self) -> bool {
+        let (done, answered) = oneshot::channel();
+        self.inbox.send(Request::Ping(done)).await.is_ok() && answered.await.is_ok()
+    }
+
+    /// Since when one write to objects and database goes on, on the clock of [`Clock::mono_ms`](crate::clock::Clock::mono_ms);
+    /// 0 while none does.
+    pub fn writing_since_ms(&self) -> u64 {
+        self.writing_since_ms.load(Ordering::Relaxed)
     }
 
     /// Gives up a block whose bytes are bad: its numbers become a hole, which the hub is asked to fill. Whether the row

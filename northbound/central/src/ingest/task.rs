@@ -1,13 +1,13 @@
 //! The task: gathers, commits, answers.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hub_chassis::supervisor::stopped;
 use northbound_sync::Placed;
 use northbound_wire::RefusalCode;
-use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 use tracing::{debug, error, info, warn};
 
 use super::check::Body;
@@ -43,6 +43,7 @@ pub struct IngestTask {
     is_doubtful: bool,
     /// By the monotonic clock.
     probed_ms: Option<u64>,
+    writing_since_ms: Arc<AtomicU64>,
     pub(super) probe_every: Duration,
     pub(super) doubt_every: Duration,
 }
@@ -60,6 +61,7 @@ impl Ingest {
         let committer = Committer::new(storage, Arc::clone(&counts), definitions);
         let holes = Holes::default();
         let pace = Pace::new(clock.mono_ms());
+        let writing_since_ms = Arc::new(AtomicU64::new(0));
         let task = IngestTask {
             inbox,
             queues: Queues::default(),
@@ -70,10 +72,11 @@ impl Ingest {
             pace,
             is_doubtful: false,
             probed_ms: None,
+            writing_since_ms: Arc::clone(&writing_since_ms),
             probe_every: PROBE_EVERY,
             doubt_every: DOUBT_EVERY,
         };
-        (Ingest { inbox: outbox, room, counts, holes }, task)
+        (Ingest { inbox: outbox, room, counts, holes, writing_since_ms }, task)
     }
 }
 
@@ -106,6 +109,7 @@ impl IngestTask {
             };
             match request {
                 Some(Request::Store(waiting)) => self.queues.push(*waiting),
+                Some(Request::Ping(done)) => answer_ping(done),
                 Some(forget @ Request::Forget { .. }) => self.forget(forget).await,
                 None => return,
             }
@@ -154,13 +158,16 @@ impl IngestTask {
     fn sort(&mut self, request: Request, forgets: &mut Vec<Request>) {
         match request {
             Request::Store(waiting) => self.queues.push(*waiting),
+            Request::Ping(done) => answer_ping(done),
             forget @ Request::Forget { .. } => forgets.push(forget),
         }
     }
 
     async fn commit(&mut self, batch: Vec<Waiting>) {
         let now = self.clock.utc();
+        self.begin_write();
         let outcome = self.committer.commit(&batch, now).await;
+        self.end_write();
         #[cfg(test)]
         if self.committer.is_dead() {
             return std::future::pending().await;
@@ -186,6 +193,14 @@ impl IngestTask {
         }
     }
 
+    fn begin_write(&self) {
+        self.writing_since_ms.store(self.clock.mono_ms().max(1), Ordering::Relaxed);
+    }
+
+    fn end_write(&self) {
+        self.writing_since_ms.store(0, Ordering::Relaxed);
+    }
+
     /// How long until it is to be tried whether anything can be stored, if it is.
     fn probe_in(&self) -> Option<Duration> {
         let every = if self.counts.storing_fails.load(Ordering::Relaxed) {
@@ -202,7 +217,9 @@ impl IngestTask {
     /// Hubs may be away, or keep what they have for a while: whether there is room is found out without them. Also
     /// before anything else, so that a start with a full disk says so.
     pub async fn probe(&mut self) {
+        self.begin_write();
         let probed = self.committer.probe(self.clock.utc()).await;
+        self.end_write();
         self.probed_ms = Some(self.clock.mono_ms());
         match probed {
             Ok(()) => self.stores_again(),
@@ -270,7 +287,10 @@ impl IngestTask {
     async fn forget(&mut self, request: Request) {
         let Request::Forget { hub, lane, row, why, done } = request else { return };
         let (class, range) = (lane.class.name(), row.range);
-        let forgotten = match self.committer.forget(hub, lane, &row, &why, self.clock.utc()).await {
+        self.begin_write();
+        let forgotten = self.committer.forget(hub, lane, &row, &why, self.clock.utc()).await;
+        self.end_write();
+        let forgotten = match forgotten {
             Ok(forgotten) => forgotten,
             Err(error) => {
                 error!(%hub, class, %range, %error, "a damaged block cannot be given up");
@@ -284,4 +304,9 @@ impl IngestTask {
         }
         let _gone = done.send(forgotten);
     }
+}
+
+fn answer_ping(done: oneshot::Sender<()>) {
+    // Who asked may have given up waiting.
+    let _gone = done.send(());
 }

@@ -654,3 +654,28 @@ async fn real_blocks_of_a_hub_arrive_whole() {
     assert_eq!(have[0].1, RangeSet::from_range(r(0, 500)));
     running.stop().await;
 }
+
+#[tokio::test]
+async fn it_gives_a_sign_of_life_but_not_while_a_write_takes_its_time() {
+    let folder = Folder::new("sign-of-life");
+    let running = Running::start(folder.path()).await;
+    let ingest = running.ingest.clone();
+    assert!(ingest.answers().await);
+    assert_eq!(ingest.writing_since_ms(), 0);
+    // Whoever else writes holds the ingest's next write up.
+    let other = running.storage.write().await.unwrap();
+    let pending = ingest.submit(HUB, block(r(0, 10))).await;
+    while ingest.writing_since_ms() == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let mut asked = std::pin::pin!(ingest.answers());
+    assert!(tokio::time::timeout(Duration::from_millis(100), asked.as_mut()).await.is_err());
+    other.take_back().await.unwrap();
+    assert_eq!(pending.placed().await, Placed::Accounted);
+    assert!(asked.await);
+    while ingest.writing_since_ms() != 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    running.stop().await;
+    assert!(!ingest.answers().await, "it has ended");
+}
