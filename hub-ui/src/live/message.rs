@@ -303,7 +303,7 @@ pub struct Device {
     /// How many metrics it has.
     pub series_count: u64,
     /// What it measures, numbers first: at most 3.
-    pub values: Vec<Value>,
+    pub values: Vec<LastValue>,
     /// What is wrong.
     #[schema(required)]
     pub trouble: Option<Finding>,
@@ -338,7 +338,7 @@ pub enum Scalar {
 
 /// What a series said last.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub struct Value {
+pub struct LastValue {
     /// The series' number.
     pub series: u32,
     /// What is measured.
@@ -368,7 +368,7 @@ pub struct Value {
 pub struct Series {
     /// What it said last.
     #[serde(flatten)]
-    pub last: Value,
+    pub last: LastValue,
     /// From one reading to the next, as configured or as learned.
     #[schema(required)]
     pub interval_ms: Option<u64>,

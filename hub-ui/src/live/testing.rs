@@ -61,7 +61,7 @@ pub(super) fn device(id: &str, heard_at_ms: i64) -> Device {
 }
 
 pub(super) fn series(number: u32, value: i64) -> Series {
-    let last = Value {
+    let last = LastValue {
         series: number,
         metric: format!("m{number}"),
         value_type: "i64",
