@@ -2,9 +2,10 @@
 
 use std::fs::{self, File};
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::statvfs;
+use rustix::fs::{major, minor, statvfs};
 
 use crate::metrics::{
     DISKS_MAX, DiskFacts, Facts, FilesystemFacts, MOUNTS_MAX, Mount, ZONES_MAX, ZoneFacts, mounts,
@@ -19,6 +20,9 @@ const ENTRIES_MAX: usize = 256;
 
 /// File systems that say nothing about how full the device is: images that are always full.
 const IMAGES: [&str; 4] = ["squashfs", "erofs", "iso9660", "cramfs"];
+
+/// File systems that count what was ever written to them.
+const COUNT_WRITES: [&str; 2] = ["ext4", "f2fs"];
 
 /// The device the agent runs on, or a copy of its files below another root.
 #[derive(Clone, Debug)]
@@ -95,15 +99,28 @@ impl Host {
     fn filesystems(&self) -> Vec<FilesystemFacts> {
         let mounts = self.text("proc/self/mounts").map(|text| mounts(&text)).unwrap_or_default();
         let usage = |mount: Mount| {
-            let usage = statvfs(self.root.join(mount.point.trim_start_matches('/'))).ok()?;
+            let point = self.root.join(mount.point.trim_start_matches('/'));
+            let usage = statvfs(&point).ok()?;
             Some(FilesystemFacts {
                 point: mount.point,
                 blocks: usage.f_blocks,
                 free: usage.f_bfree,
                 available: usage.f_bavail,
+                lifetime_write_kbytes: self.lifetime_write_kbytes(&point),
             })
         };
         told_mounts(mounts).into_iter().filter_map(usage).collect()
+    }
+
+    /// What the file system at a mount point counts of its writes; `None` for those that do not. Found by the number of
+    /// its device, for what mounts call it (`/dev/root`) may be no device's name.
+    fn lifetime_write_kbytes(&self, point: &Path) -> Option<String> {
+        let device = fs::metadata(point).ok()?.dev();
+        let link = format!("sys/dev/block/{}:{}", major(device), minor(device));
+        let device = fs::read_link(self.root.join(link)).ok()?;
+        let name = device.file_name()?.to_str()?;
+        let told = |kind| self.text(&format!("sys/fs/{kind}/{name}/lifetime_write_kbytes"));
+        COUNT_WRITES.into_iter().find_map(told)
     }
 
     fn zones(&self) -> Vec<ZoneFacts> {
@@ -187,6 +204,7 @@ mod tests {
             ("sys/class/thermal/cooling_device0/type", "fan\n"),
             ("sys/class/net/eth0/device/vendor", "x\n"),
             ("sys/class/net/lo/mtu", "65536\n"),
+            ("sys/fs/f2fs/mmcblk0p2/lifetime_write_kbytes", "64290\n"),
             ("proc/self/mounts", "/dev/mmcblk0p2 / ext4 rw 0 0\n/dev/sda1 /gone ext4 rw 0 0\n"),
         ];
         for (path, text) in files {
@@ -194,6 +212,11 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
+        let device = fs::metadata(&root).unwrap().dev();
+        let links = root.join("sys/dev/block");
+        fs::create_dir_all(&links).unwrap();
+        let link = links.join(format!("{}:{}", major(device), minor(device)));
+        std::os::unix::fs::symlink("../../devices/soc/mmcblk0/mmcblk0p2", link).unwrap();
         let facts = Host::new(&root).read();
         let disks: Vec<&str> = facts.disks.iter().map(|disk| disk.name.as_str()).collect();
         assert_eq!(disks, ["mmcblk0", "sda"]);
@@ -203,6 +226,7 @@ mod tests {
         assert_eq!(zones, ["cpu-thermal", "gpu-thermal"]);
         assert_eq!(facts.physical, ["eth0"]);
         assert_eq!(facts.filesystems.len(), 1, "one is gone");
+        assert_eq!(facts.filesystems[0].lifetime_write_kbytes.as_deref(), Some("64290\n"));
         fs::remove_dir_all(&root).ok();
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{
-    CounterRate, CpuRate, Interface, MetricSet, cpu_times, disk_writes, interfaces, life_time, load_1m,
-    memory, pre_eol, rss_bytes, suffix, temperature_c, uptime_s,
+    CounterRate, CpuRate, Interface, MetricSet, cpu_times, disk_writes, interfaces, kibibytes, life_time,
+    load_1m, memory, pre_eol, rss_bytes, suffix, temperature_c, uptime_s,
 };
 
 /// Most network interfaces told. Devices behind a hub have two or three; six metrics each.
@@ -78,6 +78,8 @@ pub struct FilesystemFacts {
     pub free: u64,
     /// Free ones that are not kept for root.
     pub available: u64,
+    /// `lifetime_write_kbytes`, of ext4 and f2fs.
+    pub lifetime_write_kbytes: Option<String>,
 }
 
 /// A thermal zone.
@@ -173,6 +175,8 @@ fn filesystems(facts: &Facts, set: &mut MetricSet) {
         let usable = used.saturating_add(filesystem.available);
         let name = suffix(&filesystem.point).unwrap_or_else(|| "root".to_owned());
         set.decimal(format!("disk_used_percent_{name}"), percent(used, usable), 1);
+        let written = filesystem.lifetime_write_kbytes.as_deref().and_then(kibibytes);
+        set.integer(format!("disk_lifetime_written_bytes_{name}"), written);
     }
 }
 
@@ -225,7 +229,13 @@ mod tests {
                 life_time: Some("0x03 0x01\n".into()),
                 pre_eol_info: Some("0x01\n".into()),
             }],
-            filesystems: vec![FilesystemFacts { point: "/".into(), blocks: 100, free: 50, available: 30 }],
+            filesystems: vec![FilesystemFacts {
+                point: "/".into(),
+                blocks: 100,
+                free: 50,
+                available: 30,
+                lifetime_write_kbytes: Some("2000\n".into()),
+            }],
             zones: vec![
                 ZoneFacts { kind: "cpu-thermal".into(), temp: Some("48312\n".into()) },
                 ZoneFacts { kind: "acpitz".into(), temp: None },
@@ -249,6 +259,7 @@ mod tests {
             concat!(
                 r#"{"cpu_percent":30.0,"load_1m":0.10,"memory_used_bytes":40960,"memory_total_bytes":102400,"#,
                 r#""swap_used_bytes":6144,"uptime_s":123,"disk_used_percent_root":62.5,"#,
+                r#""disk_lifetime_written_bytes_root":2048000,"#,
                 r#""disk_written_bytes_mmcblk0":1024000,"disk_life_used_percent_a_mmcblk0":30,"#,
                 r#""disk_life_used_percent_b_mmcblk0":10,"disk_pre_eol_mmcblk0":1,"#,
                 r#""temperature_c_cpu_thermal":48.3,"temperature_c_acpitz_2":20.0,"#,

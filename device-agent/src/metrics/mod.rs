@@ -19,4 +19,4 @@ pub use procfs::{
 };
 pub use rates::{CounterRate, CpuRate};
 pub use set::{METRICS_MAX, MetricSet, Number, suffix};
-pub use sysfs::{life_time, pre_eol, temperature_c};
+pub use sysfs::{kibibytes, life_time, pre_eol, temperature_c};

@@ -19,6 +19,11 @@ pub fn pre_eol(text: &str) -> Option<u64> {
     hexadecimal(text.trim()).filter(|level| (1..=3).contains(level))
 }
 
+/// A count of kibibytes as bytes, of `lifetime_write_kbytes`: what was written to a file system since it was made.
+pub fn kibibytes(text: &str) -> Option<u64> {
+    text.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
 /// A thermal zone's temperature, of `temp`.
 pub fn temperature_c(text: &str) -> Option<f64> {
     let millidegrees: i32 = text.trim().parse().ok()?;
@@ -43,6 +48,14 @@ mod tests {
         assert_eq!(pre_eol("0x00\n"), None);
         assert_eq!(pre_eol("0x04\n"), None);
         assert_eq!(pre_eol("1\n"), None);
+    }
+
+    #[test]
+    fn what_was_ever_written_is_told_in_bytes() {
+        assert_eq!(kibibytes("64290\n"), Some(65_832_960));
+        for text in ["", "-1\n", "1.5\n", "18446744073709551615\n"] {
+            assert_eq!(kibibytes(text), None, "{text:?}");
+        }
     }
 
     #[test]
