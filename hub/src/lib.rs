@@ -7,6 +7,7 @@ pub mod daemon;
 pub mod devices;
 pub mod driver_tasks;
 pub mod intake;
+pub mod liveness;
 pub mod north;
 pub mod settings;
 pub mod socket;

@@ -110,7 +110,7 @@ pub struct Finding {
     /// How good it is.
     pub level: Level,
     /// The parts of the sentence that differ.
-    pub params: Params,
+    pub params: BTreeMap<String, Param>,
     /// The sentence in English.
     pub text: String,
 }
@@ -135,7 +135,7 @@ pub struct Hop {
     /// What it is: kebab-case.
     pub code: String,
     /// The parts of the phrase that differ.
-    pub params: Params,
+    pub params: BTreeMap<String, Param>,
     /// The phrase in English.
     pub text: String,
 }

@@ -6,39 +6,53 @@ use hub_chassis::number_text;
 use hub_chassis::time_text::format_utc;
 use northbound::{Failed, LinkState, LinkStatus};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Where the way to central is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Link)]
 pub struct LinkView {
     /// `off`, `not-enrolled`, `connecting`, `connected` or `refused`.
     pub state: String,
     /// One sentence for people: what is, why, and what to do.
     pub says: String,
     /// The address in use or tried last, as configured.
+    #[schema(required)]
     pub central: Option<String>,
     /// Seconds since central answered on this connection.
+    #[schema(required)]
     pub connected_s: Option<u64>,
     /// A round trip, in milliseconds.
+    #[schema(required)]
     pub round_trip_ms: Option<u64>,
     /// Seconds until the next attempt.
+    #[schema(required)]
     pub retry_s: Option<u64>,
     /// Why the last attempt failed, by its code: `token-used`, for one.
+    #[schema(required)]
     pub refusal: Option<String>,
     /// `org_…`, once enrolled.
+    #[schema(required)]
     pub org: Option<String>,
     /// `site_…`, once enrolled.
+    #[schema(required)]
     pub site: Option<String>,
     /// What central calls the site.
+    #[schema(required)]
     pub site_name: Option<String>,
     /// When the hub's certificate ends. It is renewed long before.
+    #[schema(required)]
     pub certificate_ends: Option<String>,
     /// Why it could not be renewed so far.
+    #[schema(required)]
     pub renewal_error: Option<String>,
     /// Central's term.
+    #[schema(required)]
     pub term: Option<u64>,
     /// Records that central refused and the hub keeps.
     pub parked: u64,
     /// Set when central holds numbers that this hub's log never gave out: which, where they may come from, what to do.
+    #[schema(required)]
     pub overtaken: Option<String>,
 }
 

@@ -88,7 +88,7 @@ pub struct Facts {
 }
 
 /// Something that listens.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 pub struct Listener {
     /// `mqtt`, `web` or `socket`.
     pub kind: String,

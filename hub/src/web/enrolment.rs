@@ -12,8 +12,10 @@ use hub_chassis::http::Problem;
 use northbound_wire::ClaimToken;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
+use utoipa::ToSchema;
 
 use super::api::Api;
+use super::problem::ProblemView;
 use crate::north::placed;
 
 /// A token and some JSON around it.
@@ -25,14 +27,17 @@ const BODY_WITHIN: Duration = Duration::from_secs(5);
 /// Every address is tried; each handshake has its own limit well below.
 const ENROL_WITHIN: Duration = Duration::from_secs(25);
 
-#[derive(Deserialize)]
+/// What to enrol with.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = EnrolmentToken)]
 struct Asked {
+    /// `relais-claim-v1.…`, from central.
     token: String,
 }
 
 /// Who the hub is from now on.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Enrolled {
     /// `hub_…`.
     pub hub: String,
@@ -42,7 +47,20 @@ pub struct Enrolled {
     pub org: String,
 }
 
-/// Enrols, and answers when it is done.
+/// Enrols the hub, and answers when it is done; on the Unix socket only
+#[utoipa::path(
+    post,
+    path = "/api/v1/enrolment",
+    operation_id = "enrol",
+    tag = "hub",
+    request_body = Asked,
+    responses(
+        (status = 200, description = "Who the hub is from now on", body = Enrolled),
+        (status = 400, description = "The body is not a token", body = ProblemView, content_type = "application/problem+json"),
+        (status = 405, description = "Not on this surface", body = ProblemView, content_type = "application/problem+json"),
+        (status = 409, description = "The hub was not enrolled", body = ProblemView, content_type = "application/problem+json"),
+    )
+)]
 pub(super) async fn enrol(State(api): State<Arc<Api>>, body: Body) -> Result<Response, Problem> {
     let late = |_| Problem::bad_parameter("the body did not come");
     let bytes = tokio::time::timeout(BODY_WITHIN, to_bytes(body, BODY_BYTES_MAX)).await.map_err(late)?;

@@ -3,6 +3,8 @@
 //! Alarms and other events are numbered apart, so a page is a merge of two lists, and its token has a place in each.
 //! The log reads forwards; each list is read backwards in windows of one page.
 
+#![expect(unused_qualifications, reason = "what utoipa::path makes of `params`")]
+
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -15,27 +17,36 @@ use hub_model::{BootClock, Class, EventRecord, Stamp};
 use hub_store::{Catalog, ReadError, Reader, Record};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
+use utoipa::{IntoParams, ToSchema};
 
 use super::api::{Api, view_boot, view_stamp};
-use super::problem::unreadable;
+use super::problem::{ProblemView, unreadable};
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct EventParams {
+    /// `alarm` or `event`; both without it.
     class: Option<String>,
+    /// How many at most, 1 to 1000; 100 without it.
     page_size: Option<usize>,
+    /// `next_page_token` of the page before.
     page_token: Option<String>,
 }
 
-#[derive(Serialize)]
+/// A page of events.
+#[derive(Serialize, ToSchema)]
 struct EventList {
     events: Vec<EventView>,
     /// Blocks that could not be read: their events are left out of this answer.
     damaged: Vec<DamagedView>,
+    #[schema(required)]
     next_page_token: Option<String>,
 }
 
-#[derive(Serialize)]
+/// What a device, or the hub, reported.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Event)]
 struct EventView {
     /// In its class.
     seq: u64,
@@ -43,20 +54,27 @@ struct EventView {
     severity: &'static str,
     code: String,
     text: String,
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
     params: ParamsView,
     /// Null when the teller gave none.
+    #[schema(required)]
     id: Option<String>,
     /// Null for an event of the hub itself.
+    #[schema(required)]
     device: Option<String>,
+    #[schema(required)]
     device_id: Option<String>,
+    #[schema(required)]
     time: Option<String>,
     /// When the hub had it, where the device stated the time itself.
+    #[schema(required)]
     received_time: Option<String>,
     clock: &'static str,
 }
 
 /// A range of sequence numbers whose block is damaged.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = DamagedRange)]
 struct DamagedView {
     class: &'static str,
     from: u64,
@@ -96,7 +114,19 @@ impl FromStr for Place {
     }
 }
 
-/// One page of events, newest first.
+/// One page of events, newest first
+#[utoipa::path(
+    get,
+    path = "/api/v1/events",
+    operation_id = "list_events",
+    tag = "data",
+    params(EventParams),
+    responses(
+        (status = 200, description = "A page", body = EventList),
+        (status = 400, description = "A parameter is wrong", body = ProblemView, content_type = "application/problem+json"),
+        (status = 500, description = "The log could not be read", body = ProblemView, content_type = "application/problem+json"),
+    )
+)]
 pub(super) async fn events(
     State(api): State<Arc<Api>>,
     Params(params): Params<EventParams>,

@@ -1,5 +1,7 @@
 //! `/api/v1/export`: every reading as NDJSON or CSV, streamed with bounded memory.
 
+#![expect(unused_qualifications, reason = "what utoipa::path makes of `params`")]
+
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::pin::Pin;
@@ -20,9 +22,11 @@ use hyper::body::Frame;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tracing::warn;
+use utoipa::IntoParams;
 
 use super::api::Api;
 use super::params::device;
+use super::problem::ProblemView;
 use super::readings::{received_time, sample_class};
 
 /// Pieces of the answer are about this large.
@@ -52,19 +56,40 @@ impl Format {
     }
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct ExportParams {
+    /// Only of this device, by id or by name.
     device: Option<String>,
+    /// Only of this metric.
     metric: Option<String>,
+    /// From this time on: RFC 3339, or milliseconds since 1970.
     from: Option<String>,
+    /// Before this time.
     to: Option<String>,
+    /// `telemetry`, which is the default, or `bulk`.
     class: Option<String>,
+    /// `ndjson`, which is the default, or `csv`. The `Accept` header says the same.
     format: Option<String>,
 }
 
-/// Streams the readings asked for. An answer that breaks off lacks its end on purpose: the reader sees an error, not
-/// a short file.
+/// Streams the readings asked for
+///
+/// An answer that breaks off lacks its end on purpose: the reader sees an error, not a short file.
+#[utoipa::path(
+    get,
+    path = "/api/v1/export",
+    operation_id = "export",
+    tag = "data",
+    params(ExportParams),
+    responses(
+        (status = 200, description = "One object or row for each reading", content((String = "application/x-ndjson"), (String = "text/csv; charset=utf-8; header=present"))),
+        (status = 400, description = "A parameter is wrong", body = ProblemView, content_type = "application/problem+json"),
+        (status = 404, description = "No such device or metric", body = ProblemView, content_type = "application/problem+json"),
+        (status = 503, description = "Two exports run already", body = ProblemView, content_type = "application/problem+json"),
+    )
+)]
 pub(super) async fn export(
     State(api): State<Arc<Api>>,
     headers: HeaderMap,

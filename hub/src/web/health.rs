@@ -11,22 +11,49 @@ use hub_chassis::http::Problem;
 use hub_chassis::metrics::{MEDIA_TYPE, MetricRow, float, process, render};
 use hub_chassis::number_text::duration;
 use hub_store::SealTrouble;
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::api::Api;
+use super::problem::ProblemView;
 use crate::intake::Refusal;
 
-/// 200 while the hub does its work: log and broker run.
+#[derive(Serialize, ToSchema)]
+struct Health {
+    /// Always `ok`: when it is not, the answer is an error.
+    status: &'static str,
+}
+
+/// Whether the hub does its work: log and broker run
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    operation_id = "get_health",
+    tag = "about",
+    responses(
+        (status = 200, description = "It works", body = Health),
+        (status = 503, description = "It does not", body = ProblemView, content_type = "application/problem+json"),
+    )
+)]
 pub(super) async fn healthz(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
     match api.trouble() {
-        None => Ok(Json(json!({ "status": "ok" })).into_response()),
+        None => Ok(Json(Health { status: "ok" }).into_response()),
         Some(why) => {
             Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-working", "The hub does not work", why))
         }
     }
 }
 
-/// Every number, in Prometheus text.
+/// Every number, in Prometheus text
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    operation_id = "get_metrics",
+    tag = "about",
+    responses(
+        (status = 200, description = "Prometheus text", body = String, content_type = "text/plain; version=0.0.4"),
+    )
+)]
 pub(super) async fn metrics(State(api): State<Arc<Api>>) -> Response {
     let mut rows = process(env!("CARGO_PKG_VERSION"), api.clock.uptime(), api.clock.cpu_time());
     rows.extend(intake(&api));

@@ -9,12 +9,16 @@ use hub_chassis::http::{PageParams, Params, Problem, token};
 use hub_chassis::time_text::format_utc;
 use hub_model::{BootClock, Class, Gap, SeqRange, UtcMs};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::api::Api;
-use super::problem::unreadable;
+use super::params::Page;
+use super::problem::{ProblemView, unreadable};
 use super::status::{ClassView, class_view};
 
-#[derive(Serialize)]
+/// Where every sequence number went.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Ledger)]
 struct LedgerView {
     hub: String,
     epoch: String,
@@ -23,7 +27,17 @@ struct LedgerView {
     classes: Vec<ClassView>,
 }
 
-/// The ledger: of each class, where every sequence number went.
+/// The ledger: of each class, where every sequence number went
+#[utoipa::path(
+    get,
+    path = "/api/v1/ledger",
+    operation_id = "get_ledger",
+    tag = "data",
+    responses(
+        (status = 200, description = "All seven classes", body = LedgerView),
+        (status = 500, description = "The log could not be read", body = ProblemView, content_type = "application/problem+json"),
+    )
+)]
 pub(super) async fn ledger(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
     let ledger = api.read(|api| api.reader.ledger().map_err(unreadable)).await?;
     let view = LedgerView {
@@ -35,15 +49,19 @@ pub(super) async fn ledger(State(api): State<Arc<Api>>) -> Result<Response, Prob
     Ok(Json(view).into_response())
 }
 
-#[derive(Serialize)]
+/// A page of gaps.
+#[derive(Serialize, ToSchema)]
 struct GapList {
     gaps: Vec<GapView>,
     /// Blocks that were met damaged since start and are in no gap: all of them, on the first page.
     damaged: Vec<DamagedView>,
+    #[schema(required)]
     next_page_token: Option<String>,
 }
 
-#[derive(Serialize)]
+/// A range of numbers of a class whose block is damaged.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DamagedRange)]
 struct DamagedView {
     class: &'static str,
     from: u64,
@@ -51,15 +69,19 @@ struct DamagedView {
 }
 
 /// A gap as the API states it. Times are null where the clock of that moment is unset or unknown.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Gap)]
 pub(super) struct GapView {
     class: &'static str,
     /// First sequence number.
     from: u64,
     /// One past the last.
     to: u64,
+    /// `restart`, `corrupted`, `missing` or `evicted`.
     cause: &'static str,
+    #[schema(required)]
     since: Option<String>,
+    #[schema(required)]
     until: Option<String>,
     #[serde(skip)]
     span: (Option<UtcMs>, Option<UtcMs>),
@@ -75,7 +97,19 @@ impl GapView {
     }
 }
 
-/// Gaps, oldest first.
+/// Gaps, oldest first
+#[utoipa::path(
+    get,
+    path = "/api/v1/gaps",
+    operation_id = "list_gaps",
+    tag = "data",
+    params(Page),
+    responses(
+        (status = 200, description = "A page", body = GapList),
+        (status = 400, description = "A parameter is wrong", body = ProblemView, content_type = "application/problem+json"),
+        (status = 500, description = "The log could not be read", body = ProblemView, content_type = "application/problem+json"),
+    )
+)]
 pub(super) async fn gaps(
     State(api): State<Arc<Api>>,
     Params(page): Params<PageParams>,

@@ -11,40 +11,53 @@ use hub_chassis::value_text::JsonValue;
 use hub_model::{DeviceId, Series};
 use serde::Serialize;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use super::api::{Api, view_boot, view_stamp};
-use super::readings::{self, ReadingParams};
+use super::params::Page;
+use super::problem::ProblemView;
+use super::readings::{self, ReadingParams, ReadingsView};
 use crate::intake::{LastValue, Registry};
 
-#[derive(Serialize)]
+/// A page of devices.
+#[derive(Serialize, ToSchema)]
 struct DeviceList {
     devices: Vec<DeviceView>,
+    #[schema(required)]
     next_page_token: Option<String>,
 }
 
-#[derive(Serialize)]
+/// A device in the list.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ListedDevice)]
 struct DeviceView {
     id: String,
     name: String,
     /// When the hub last heard it, if since its start.
+    #[schema(required)]
     heard_time: Option<String>,
     series_count: usize,
     /// How the hub reads it; null for a device that speaks by itself.
+    #[schema(required)]
     modbus: Option<ModbusView>,
 }
 
 /// A device that the hub asks over Modbus.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ModbusDevice)]
 struct ModbusView {
     endpoint: String,
     unit: u8,
+    #[schema(required)]
     profile: Option<String>,
     tags: BTreeMap<String, String>,
     /// `unknown`, `live`, `silent` or `unreachable`.
     state: &'static str,
     /// What is wrong, for people.
+    #[schema(required)]
     trouble: Option<String>,
     /// Mean time to an answer.
+    #[schema(required)]
     latency_ms: Option<f64>,
     /// Its registers by how they were read last.
     good: usize,
@@ -53,14 +66,26 @@ struct ModbusView {
 }
 
 /// Cycles since the device's link was started.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Cycles)]
 struct CyclesView {
     complete: u64,
     failed: u64,
     skipped: u64,
 }
 
-/// Devices, by id, and so by age.
+/// Devices, by id, and so by age
+#[utoipa::path(
+    get,
+    path = "/api/v1/devices",
+    operation_id = "list_devices",
+    tag = "devices",
+    params(Page),
+    responses(
+        (status = 200, description = "A page", body = DeviceList),
+        (status = 400, description = "A parameter is wrong", body = ProblemView, content_type = "application/problem+json"),
+    )
+)]
 pub(super) async fn devices(
     State(api): State<Arc<Api>>,
     Params(page): Params<PageParams>,
@@ -144,13 +169,27 @@ fn modbus_view(registry: &Registry, device: DeviceId, view: &southbound::modbus:
     }
 }
 
-#[derive(Serialize)]
+/// A list, or readings.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+enum SeriesAnswer {
+    /// Without `metric`.
+    List(SeriesList),
+    /// With `metric`.
+    Readings(ReadingsView),
+}
+
+/// A page of series.
+#[derive(Serialize, ToSchema)]
 struct SeriesList {
     series: Vec<SeriesView>,
+    #[schema(required)]
     next_page_token: Option<String>,
 }
 
-#[derive(Serialize)]
+/// A series in the list: one metric of a device, with a type and a unit.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ListedSeries)]
 struct SeriesView {
     id: u32,
     device: String,
@@ -160,13 +199,19 @@ struct SeriesView {
     value_type: &'static str,
     unit: String,
     /// Null until the series was heard since the hub started.
+    #[schema(required)]
     last: Option<LastView>,
 }
 
-#[derive(Serialize)]
+/// What a series said last.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LastReading)]
 struct LastView {
+    #[schema(required)]
     time: Option<String>,
+    #[schema(required)]
     received_time: Option<String>,
+    #[schema(required, value_type = Option<serde_json::Value>)]
     value: Option<Box<RawValue>>,
     /// There is a value too long for this list.
     value_omitted: bool,
@@ -174,13 +219,26 @@ struct LastView {
     clock: &'static str,
 }
 
-/// The list of series; with `metric=`, the readings of one.
+/// The list of series; with `metric`, the readings of one metric of a device
+#[utoipa::path(
+    get,
+    path = "/api/v1/series",
+    operation_id = "list_series",
+    tag = "data",
+    params(ReadingParams),
+    responses(
+        (status = 200, description = "A page", body = SeriesAnswer),
+        (status = 400, description = "A parameter is wrong", body = ProblemView, content_type = "application/problem+json"),
+        (status = 404, description = "No such device or metric", body = ProblemView, content_type = "application/problem+json"),
+        (status = 500, description = "The log could not be read", body = ProblemView, content_type = "application/problem+json"),
+    )
+)]
 pub(super) async fn series(
     State(api): State<Arc<Api>>,
     Params(params): Params<ReadingParams>,
 ) -> Result<Response, Problem> {
     if params.metric.is_some() {
-        return readings::readings(api, params).await;
+        return Ok(Json(SeriesAnswer::Readings(readings::readings(api, params).await?)).into_response());
     }
     if let Some(name) = params.only_with_metric() {
         let detail = format!("{name} needs device and metric; without metric this is the list of series");
@@ -190,7 +248,7 @@ pub(super) async fn series(
     let page = PageParams { page_size: params.page_size, page_token: None };
     let size = page.size()?;
     let list = series_page(&api.registry.lock(), params.device.as_deref(), after, size)?;
-    Ok(Json(list).into_response())
+    Ok(Json(SeriesAnswer::List(list)).into_response())
 }
 
 fn series_page(

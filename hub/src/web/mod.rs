@@ -12,6 +12,7 @@ mod guard;
 mod health;
 mod ledger;
 mod lists;
+mod openapi;
 mod params;
 mod problem;
 mod read_tests;
@@ -24,7 +25,9 @@ mod tests;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, post};
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 pub use api::{Api, Facts, HealthSource, Listener, MetricSource, Sides, WebCounts};
 pub use enrolment::Enrolled;
@@ -33,21 +36,29 @@ pub use guard::Surface;
 pub use read_tests::{ReadTest, ReadingView, RequestView};
 pub use status::{AskedStatus, ClassView, Status};
 
+/// Every route, with its description.
+fn routes() -> (Router<Arc<Api>>, OpenApi) {
+    OpenApiRouter::with_openapi(openapi::about())
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::metrics))
+        .routes(routes!(openapi::openapi))
+        .routes(routes!(status::status))
+        .routes(routes!(lists::devices))
+        .routes(routes!(read_tests::run))
+        .routes(routes!(lists::series))
+        .routes(routes!(ledger::ledger))
+        .routes(routes!(ledger::gaps))
+        .routes(routes!(events::events))
+        .routes(routes!(export::export))
+        .routes(routes!(enrolment::enrol))
+        .split_for_parts()
+}
+
 /// Every route, behind the guard of one surface.
 pub fn router(api: Arc<Api>, surface: Surface) -> Router {
     let guarded = guard::Guard { api: api.clone(), surface };
-    Router::new()
-        .route("/healthz", get(health::healthz))
-        .route("/metrics", get(health::metrics))
-        .route("/api/v1/status", get(status::status))
-        .route("/api/v1/devices", get(lists::devices))
-        .route("/api/v1/devices/{device}/read-tests", post(read_tests::run))
-        .route("/api/v1/series", get(lists::series))
-        .route("/api/v1/ledger", get(ledger::ledger))
-        .route("/api/v1/gaps", get(ledger::gaps))
-        .route("/api/v1/events", get(events::events))
-        .route("/api/v1/export", get(export::export))
-        .route("/api/v1/enrolment", post(enrolment::enrol))
+    let (router, _) = routes();
+    router
         .fallback(problem::page_or_nothing)
         .layer(axum::middleware::from_fn_with_state(guarded, guard::guard))
         .with_state(api)

@@ -13,11 +13,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use southbound::modbus::frame::Hex;
 use southbound::modbus::{Exchanged, TestError, TestReport, Tested};
+use utoipa::ToSchema;
 
 use super::api::Api;
+use super::problem::ProblemView;
 
 /// What a test found.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ReadTest {
     /// The device's name.
     pub device: String,
@@ -26,11 +28,13 @@ pub struct ReadTest {
     /// Every request, in order.
     pub requests: Vec<RequestView>,
     /// Why there are no more, where something made further ones pointless.
+    #[schema(required)]
     pub stopped: Option<String>,
 }
 
 /// One request and what came of it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = TestRequest)]
 pub struct RequestView {
     /// `coil`, `discrete`, `holding` or `input`.
     pub table: String,
@@ -45,19 +49,22 @@ pub struct RequestView {
     /// From the one to the other.
     pub took_ms: f64,
     /// What went wrong; null after an answer.
+    #[schema(required)]
     pub trouble: Option<String>,
     /// What the registers in it say.
     pub readings: Vec<ReadingView>,
 }
 
 /// A register.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = TestReading)]
 pub struct ReadingView {
     /// The metric.
     pub metric: String,
     /// Where it is, in both notations.
     pub place: String,
     /// The value; null where there is none.
+    #[schema(required, value_type = Option<serde_json::Value>)]
     pub value: Option<Box<RawValue>>,
     /// UCUM code; empty for none.
     pub unit: String,
@@ -65,7 +72,20 @@ pub struct ReadingView {
     pub quality: String,
 }
 
-/// Runs a test, and answers when it is done.
+/// Reads every register of a Modbus device now, and answers when it is done; on the Unix socket only
+#[utoipa::path(
+    post,
+    path = "/api/v1/devices/{device}/read-tests",
+    operation_id = "run_read_test",
+    tag = "devices",
+    params(("device" = String, Path, description = "Name or id")),
+    responses(
+        (status = 200, description = "What was found", body = ReadTest),
+        (status = 404, description = "No such device over Modbus", body = ProblemView, content_type = "application/problem+json"),
+        (status = 405, description = "Not on this surface", body = ProblemView, content_type = "application/problem+json"),
+        (status = 503, description = "The endpoint is busy, or the test takes longer than 30 s", body = ProblemView, content_type = "application/problem+json"),
+    )
+)]
 pub(super) async fn run(
     State(api): State<Arc<Api>>,
     Path(device): Path<String>,

@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use hub_chassis::http::{Problem, SizeBounds, span, token};
 use hub_chassis::time_text::format_utc;
 use hub_chassis::value_text::JsonValue;
@@ -13,6 +11,7 @@ use hub_model::{MetricName, Series, SeriesId, Stamp, UtcMs};
 use hub_store::{Catalog, ReadError, Reader, Reading, SampleClass, SampleQuery};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use utoipa::{IntoParams, ToSchema};
 
 use super::api::Api;
 use super::ledger::{GapView, gap_view};
@@ -26,18 +25,29 @@ const LIMIT: SizeBounds = SizeBounds { name: "limit", default: 1_000, max: 10_00
 const GAPS_MAX: usize = 1_000;
 
 /// Parameters of `/series`, for the list and for the readings.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct ReadingParams {
+    /// Only of this device, by id or by name.
     pub(super) device: Option<String>,
+    /// Readings of this metric; needs `device`.
     pub(super) metric: Option<String>,
+    /// Readings of this type only: `f64`, `f32`, `i64`, `u64`, `bool`, `string`, `bytes` or `enum`.
     #[serde(rename = "type")]
+    #[param(rename = "type")]
     value_type: Option<String>,
+    /// Readings from this time on: RFC 3339, or milliseconds since 1970.
     from: Option<String>,
+    /// Readings before this time.
     to: Option<String>,
+    /// Readings at most, 1 to 10000; 1000 without it.
     limit: Option<usize>,
+    /// `telemetry`, which is the default, or `bulk`.
     class: Option<String>,
+    /// How many at most, 1 to 1000; 100 without it. With `metric`, taken in place of `limit`.
     pub(super) page_size: Option<usize>,
+    /// `next_page_token` of the page before.
     pub(super) page_token: Option<String>,
 }
 
@@ -55,8 +65,10 @@ impl ReadingParams {
     }
 }
 
-#[derive(Serialize)]
-struct ReadingsView {
+/// The readings of a metric.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Readings)]
+pub(super) struct ReadingsView {
     device: String,
     device_id: String,
     metric: String,
@@ -65,18 +77,21 @@ struct ReadingsView {
     gaps: Vec<GapView>,
     /// Blocks that could not be read: their readings are left out of this answer.
     damaged: Vec<DamagedView>,
+    #[schema(required)]
     next_page_token: Option<String>,
 }
 
 /// A range of sequence numbers whose block is damaged.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = SeqRange)]
 struct DamagedView {
     from: u64,
     to: u64,
 }
 
 /// A series and its readings as columns: one entry per reading in each, in the order of arrival.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ReadingColumns)]
 struct SeriesColumns {
     id: u32,
     #[serde(rename = "type")]
@@ -86,16 +101,16 @@ struct SeriesColumns {
     /// When the hub had it, where the device stated the time itself.
     received_time: Vec<Option<String>>,
     seq: Vec<u64>,
+    #[schema(value_type = Vec<Option<serde_json::Value>>)]
     value: Vec<Option<Box<RawValue>>>,
     quality: Vec<String>,
     clock: Vec<&'static str>,
 }
 
 /// Answers one page.
-pub(super) async fn readings(api: Arc<Api>, params: ReadingParams) -> Result<Response, Problem> {
+pub(super) async fn readings(api: Arc<Api>, params: ReadingParams) -> Result<ReadingsView, Problem> {
     let asked = Asked::new(&params)?;
-    let view = api.read(move |api| view(api, &asked)).await?;
-    Ok(Json(view).into_response())
+    api.read(move |api| view(api, &asked)).await
 }
 
 struct Asked {

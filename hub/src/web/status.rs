@@ -13,9 +13,10 @@ use hub_chassis::time_text::format_utc;
 use hub_model::{BootStamp, Gap, GapCause};
 use serde::{Deserialize, Serialize};
 use southbound::modbus::{DeviceState, DeviceView};
+use utoipa::ToSchema;
 
 use super::api::{Api, Listener, view_boot};
-use super::problem::unreadable;
+use super::problem::{ProblemView, unreadable};
 use crate::devices::Devices;
 use crate::intake::Registry;
 use crate::north::{LinkView, link_view};
@@ -27,7 +28,7 @@ const RECENT: Duration = Duration::from_secs(300);
 const TROUBLED_MAX: usize = 20;
 
 /// The hub in one object.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Status {
     /// `hub_…`.
     pub hub: String,
@@ -40,6 +41,7 @@ pub struct Status {
     /// Whether it does.
     pub working: bool,
     /// The hub's time; null while its clock is unset.
+    #[schema(required)]
     pub time: Option<String>,
     /// `synced`, `holdover` or `unset`.
     pub clock: String,
@@ -67,7 +69,7 @@ pub struct Status {
 }
 
 /// Who is heard.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct DevicesStatus {
     /// Devices known.
     pub known: usize,
@@ -78,7 +80,7 @@ pub struct DevicesStatus {
 }
 
 /// Devices that the hub asks, by their files.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct AskedStatus {
     /// Files looked at.
     pub files: usize,
@@ -93,18 +95,19 @@ pub struct AskedStatus {
 }
 
 /// A device that does not answer.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Troubled {
     /// Its name.
     pub device: String,
     /// `silent` or `unreachable`.
     pub state: String,
     /// What is wrong, for people.
+    #[schema(required)]
     pub trouble: Option<String>,
 }
 
 /// What came in since start.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct IntakeStatus {
     /// Messages.
     pub messages: u64,
@@ -119,7 +122,7 @@ pub struct IntakeStatus {
 }
 
 /// What is kept.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct StorageStatus {
     /// The folder.
     pub dir: String,
@@ -145,6 +148,7 @@ pub struct StorageStatus {
     pub damaged: u64,
     /// Why blocks cannot be written, while they cannot.
     #[serde(default)]
+    #[schema(required)]
     pub trouble: Option<String>,
     /// Whether every class adds up.
     pub balanced: bool,
@@ -153,7 +157,7 @@ pub struct StorageStatus {
 }
 
 /// What central has.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct CentralStatus {
     /// Records central has confirmed, of all classes: stored there, or accounted for by a gap.
     pub confirmed: u64,
@@ -164,7 +168,7 @@ pub struct CentralStatus {
 }
 
 /// One class of the ledger.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ClassView {
     /// Its word.
     pub class: String,
@@ -199,7 +203,17 @@ pub(super) fn class_view(class: &hub_store::ClassLedger) -> ClassView {
     }
 }
 
-/// The hub in one object.
+/// The hub in one object
+#[utoipa::path(
+    get,
+    path = "/api/v1/status",
+    operation_id = "get_status",
+    tag = "hub",
+    responses(
+        (status = 200, description = "The hub in one object", body = Status),
+        (status = 500, description = "The log could not be read", body = ProblemView, content_type = "application/problem+json"),
+    )
+)]
 pub(super) async fn status(State(api): State<Arc<Api>>) -> Result<Response, Problem> {
     let status = api.read(status_of).await?;
     Ok(Json(status).into_response())
