@@ -8,10 +8,12 @@ export type Site = Schemas['Site'];
 export type Data = Schemas['Data'];
 export type Device = Schemas['Device'];
 export type Series = Schemas['Series'];
-export type Value = Schemas['Value'];
+export type Value = Schemas['LastValue'];
 export type Finding = Schemas['Finding'];
 export type Need = Schemas['Need'];
 export type Hop = Schemas['Hop'];
+export type Gap = Schemas['Gap'];
+export type GapList = Schemas['GapList'];
 
 /** ● Live, ◐ Late, ■ Silent, ▲ Fault, ◇ Not tested. */
 export type State = Device['state'];
