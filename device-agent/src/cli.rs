@@ -32,7 +32,8 @@ const ONCE_PAUSE: Duration = Duration::from_secs(1);
 /// How long `check` waits for the hub's greeting.
 const CHECK_MAX: Duration = Duration::from_secs(10);
 
-const HELP: &str = "\
+/// What `help` prints.
+pub const HELP: &str = "\
 The agent of a Linux device behind a Relais hub: sends host metrics over MQTT.
 
 Usage: relais-agent COMMAND [--config FILE] [--log LEVEL]

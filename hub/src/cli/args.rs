@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use hub_chassis::cli::completions::Shell;
 use hub_chassis::logging::LogLevel;
 use hub_chassis::time_text::parse_utc;
 
@@ -48,6 +49,15 @@ pub(super) enum Command {
     Config {
         #[command(subcommand)]
         command: ConfigCommand,
+    },
+    /// Print the script with which a shell completes the words of this program
+    #[command(after_help = "Packages install it already. By hand:\n  relais-hub completions bash > \
+        ~/.local/share/bash-completion/completions/relais-hub\n  relais-hub completions zsh > ~/.zfunc/_relais-hub\n  \
+        relais-hub completions fish > ~/.config/fish/completions/relais-hub.fish")]
+    Completions {
+        /// Which shell
+        #[arg(value_name = "SHELL")]
+        shell: Shell,
     },
     /// Print the version
     Version {

@@ -12,7 +12,7 @@ mod status;
 
 use std::process::ExitCode;
 
-use hub_chassis::cli::{self, Failure, Version};
+use hub_chassis::cli::{self, Failure, Version, completions};
 
 use args::{Arguments, Command};
 
@@ -24,6 +24,11 @@ pub fn main() -> ExitCode {
     cli::run(VERSION.name, |arguments: Arguments| dispatch(arguments.command))
 }
 
+/// The words of its command line, for its manual pages.
+pub fn words() -> clap::Command {
+    <Arguments as clap::CommandFactory>::command()
+}
+
 fn dispatch(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Run(args) => run::run(&args),
@@ -32,6 +37,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Device { command } => device::device(&command),
         Command::Data { command } => data::data(&command).map(|()| ExitCode::SUCCESS),
         Command::Config { command } => config::config(&command),
+        Command::Completions { shell } => completions::print::<Arguments>(shell).map(|()| ExitCode::SUCCESS),
         Command::Version { json } => VERSION.print(json).map(|()| ExitCode::SUCCESS),
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use hub_chassis::cli::completions::Shell;
 use hub_chassis::config::parse_duration;
 use hub_chassis::time_text::parse_utc;
 use hub_model::UtcMs;
@@ -66,6 +67,15 @@ pub(crate) enum Command {
     Audit {
         #[command(subcommand)]
         command: AuditCommand,
+    },
+    /// Print the script with which a shell completes the words of this program
+    #[command(after_help = "Packages install it already. By hand:\n  relais completions bash > \
+        ~/.local/share/bash-completion/completions/relais\n  relais completions zsh > ~/.zfunc/_relais\n  \
+        relais completions fish > ~/.config/fish/completions/relais.fish")]
+    Completions {
+        /// Which shell
+        #[arg(value_name = "SHELL")]
+        shell: Shell,
     },
     /// Print the version
     Version {

@@ -21,7 +21,7 @@ mod span;
 
 use std::process::ExitCode;
 
-use hub_chassis::cli::{self, Failure, Version};
+use hub_chassis::cli::{self, Failure, Version, completions};
 
 use args::{Arguments, Command};
 
@@ -31,6 +31,11 @@ const VERSION: Version = Version { name: "relais", version: env!("CARGO_PKG_VERS
 /// Runs the command of this process's arguments.
 pub fn main() -> ExitCode {
     cli::run(VERSION.name, |arguments: Arguments| dispatch(arguments).map(|()| ExitCode::SUCCESS))
+}
+
+/// The words of its command line, for its manual pages.
+pub fn words() -> clap::Command {
+    <Arguments as clap::CommandFactory>::command()
 }
 
 fn dispatch(Arguments { context, command }: Arguments) -> Result<(), Failure> {
@@ -43,6 +48,7 @@ fn dispatch(Arguments { context, command }: Arguments) -> Result<(), Failure> {
         Command::Series { command: args::SeriesCommand::Get(args) } => readings::get(client, &args),
         Command::Gap { command } => list::gaps(&client()?, &command),
         Command::Audit { command } => list::audit(&client()?, &command),
+        Command::Completions { shell } => completions::print::<Arguments>(shell),
         Command::Version { json } => VERSION.print(json),
     }
 }

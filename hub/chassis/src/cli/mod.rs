@@ -1,5 +1,6 @@
 //! What command lines have in common: how they begin and fail, what they print, their exit codes.
 
+pub mod completions;
 pub mod config;
 pub mod exit;
 mod failure;

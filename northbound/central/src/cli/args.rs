@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
+use hub_chassis::cli::completions::Shell;
 use hub_chassis::config::parse_duration;
 use hub_chassis::logging::LogLevel;
 
@@ -36,6 +37,15 @@ pub(super) enum Command {
     Token {
         #[command(subcommand)]
         command: TokenCommand,
+    },
+    /// Print the script with which a shell completes the words of this program
+    #[command(after_help = "Packages install it already. By hand:\n  relais-central completions bash > \
+        ~/.local/share/bash-completion/completions/relais-central\n  relais-central completions zsh > ~/.zfunc/_relais-central\n  \
+        relais-central completions fish > ~/.config/fish/completions/relais-central.fish")]
+    Completions {
+        /// Which shell
+        #[arg(value_name = "SHELL")]
+        shell: Shell,
     },
     /// Print the version
     Version {

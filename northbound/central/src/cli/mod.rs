@@ -7,7 +7,7 @@ mod token;
 
 use std::process::ExitCode;
 
-use hub_chassis::cli::{self, Failure, Version};
+use hub_chassis::cli::{self, Failure, Version, completions};
 
 use args::{Arguments, Command};
 
@@ -21,11 +21,17 @@ pub fn main() -> ExitCode {
     cli::run(VERSION.name, |arguments: Arguments| dispatch(arguments.command))
 }
 
+/// The words of its command line, for its manual pages.
+pub fn words() -> clap::Command {
+    <Arguments as clap::CommandFactory>::command()
+}
+
 fn dispatch(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Run(args) => run::run(&args),
         Command::Check { config } => check::check(config.as_deref()),
         Command::Token { command } => token::token(&command).map(|()| ExitCode::SUCCESS),
+        Command::Completions { shell } => completions::print::<Arguments>(shell).map(|()| ExitCode::SUCCESS),
         Command::Version { json } => VERSION.print(json).map(|()| ExitCode::SUCCESS),
     }
 }
