@@ -147,12 +147,11 @@ impl Fault {
     ];
 
     /// What each of them does, one line each, for people.
-    pub const HELP: &'static str = "\
-  late:MS          the answer comes so much later; those behind it wait
+    pub const HELP: &'static str = "  late:MS          the answer comes so much later; those behind it wait
   silent           no answer
   slow:MS          byte by byte with this pause
   split            in segments of one byte, without pause
-  short, long      one register less or more; byte count and length agree with that
+  short, long      one register less or more; byte count and length agree with it
   count            the byte count is two too high
   truncate         half of the answer; the connection stays open
   cut              half of the answer, then the connection is closed
@@ -163,7 +162,7 @@ impl Fault {
   length[:N]       the length in the header is N, or 0
   twice            the answer comes twice
   stale            the bytes of the answer before, its transaction included
-  stale-values     the data of the answer before with the right header; nobody can notice
+  stale-values     the data of the answer before under the right header; no one can notice
   garbage          seven junk bytes before the answer
   exception:N      exception N; busy is exception 6, ack is exception 5
   other-exception  exception 2 of another function";

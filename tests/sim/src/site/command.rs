@@ -12,8 +12,7 @@ const WORDS: [&str; 11] =
     ["cut", "mend", "silence", "wake", "fill", "free", "fault", "clear", "reset", "status", "help"];
 
 /// The commands, for people: up to 80 columns.
-pub const HELP: &str = "\
-  cut | mend        nothing goes between hub and central; everything does again
+pub const HELP: &str = "  cut | mend        nothing goes between hub and central; everything does again
   silence DEVICE    cold-room, boiler, tank or meter says nothing more
   wake DEVICE       and speaks again
   fill | free       the hub's disk is full; there is room again
@@ -184,7 +183,7 @@ mod tests {
         for word in WORDS {
             assert!(HELP.contains(&format!("{word} ")), "{word}");
         }
-        assert!(HELP.lines().all(|line| line.chars().count() <= 80));
+        assert!(HELP.lines().all(|line| line.starts_with("  ") && line.chars().count() <= 80));
     }
 
     #[test]

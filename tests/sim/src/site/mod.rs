@@ -149,7 +149,7 @@ impl Site {
 
     fn mend(&self) -> Result<&'static str, String> {
         self.relay()?.heal();
-        Ok("the link is whole; the hub finds out by itself, within half a minute")
+        Ok("the link is whole; the hub tries it by itself, within a minute at the latest")
     }
 
     fn relay(&self) -> Result<&UdpProxy, String> {
