@@ -7,6 +7,7 @@
 mod central;
 mod clock;
 mod command;
+mod demo;
 mod eventually;
 mod export;
 pub mod fuzz;
@@ -26,11 +27,13 @@ mod publisher;
 mod python;
 mod readings;
 mod report;
+mod service_manager;
 mod tools;
 
 pub use central::Central;
 pub use clock::{Stopwatch, pause, utc_now};
 pub use command::Output;
+pub use demo::Demo;
 pub use eventually::eventually;
 pub use export::{Reading, parse_export};
 pub use http::{Answer, raw_exchange};
@@ -47,4 +50,5 @@ pub use python::{libmodbus_server, paho_script, peer_script};
 pub use readings::{ReadingRow, Readings};
 pub use relais_sim::{Random, Relayed, UdpProxy};
 pub use report::report;
+pub use service_manager::ServiceManager;
 pub use tools::{MosquittoSub, mosquitto_pub};

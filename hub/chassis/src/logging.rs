@@ -59,6 +59,8 @@ pub fn start(flag: Option<LogLevel>, warnings_only: &[&str]) -> Result<(), Failu
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
         .with_target(false)
+        // A line that cannot be written is lost: telling of it on the same stderr would panic.
+        .log_internal_errors(false)
         .compact()
         .with_filter(Targets::new().with_default(level).with_targets(quiet));
     let subscriber = tracing_subscriber::registry().with(lines);
