@@ -12,7 +12,7 @@ use super::args::StatusArgs;
 use super::client::Client;
 use super::config::socket;
 use crate::north::LinkView;
-use crate::web::{AskedStatus, Status};
+use crate::web::{AskedStatus, ConfigurationStatus, Status};
 
 /// Asks the hub and prints what it says.
 pub(super) fn status(args: &StatusArgs) -> Result<(), Failure> {
@@ -53,6 +53,7 @@ fn render(status: &Status) -> String {
         let _ = writeln!(text, "{name:<9}{value}");
     }
     text.push_str(&asked(&status.asked));
+    text.push_str(&configuration(&status.configuration));
     text
 }
 
@@ -74,6 +75,24 @@ fn asked(asked: &AskedStatus) -> String {
     }
     for problem in &asked.file_problems {
         let _ = writeln!(text, "files    {}", output::printable(problem));
+    }
+    text
+}
+
+/// How the last reload went. Nothing before the first.
+fn configuration(configuration: &ConfigurationStatus) -> String {
+    let mut text = String::new();
+    let ConfigurationStatus { in_force, reloads, last_reload_time, problems, .. } = configuration;
+    let at = last_reload_time.as_deref().map(|at| format!(" of {at}")).unwrap_or_default();
+    let said = match (in_force, reloads) {
+        (true, 0) => return text,
+        (true, _) => format!("in force since the reload{at}"),
+        (false, _) => format!("not in force: the reload{at} was refused, nothing was changed"),
+    };
+    // Writing to a `String` cannot fail.
+    let _ = writeln!(text, "config   {said}");
+    for problem in problems {
+        let _ = writeln!(text, "         {}", output::printable(problem));
     }
     text
 }
@@ -295,6 +314,25 @@ mod tests {
             ),
             "{screen}"
         );
+    }
+
+    #[test]
+    fn how_the_last_reload_went_is_told() {
+        let mut status = example();
+        let at = Some("2026-11-22T03:00:00.000Z".to_owned());
+        status.configuration =
+            ConfigurationStatus { reloads: 1, last_reload_time: at, ..ConfigurationStatus::default() };
+        let screen = render(&status);
+        assert!(
+            screen.ends_with("config   in force since the reload of 2026-11-22T03:00:00.000Z\n"),
+            "{screen}"
+        );
+        status.configuration.in_force = false;
+        status.configuration.problems = vec!["hub.toml:2:1: site.nmae: unknown key".to_owned()];
+        let screen = render(&status);
+        let expected = "config   not in force: the reload of 2026-11-22T03:00:00.000Z was refused, nothing was changed\n         \
+                        hub.toml:2:1: site.nmae: unknown key\n";
+        assert!(screen.ends_with(expected), "{screen}");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! the log is blocking work and runs on blocking threads.
 
 mod api;
+mod configuration;
 mod enrolment;
 mod events;
 mod export;
@@ -30,6 +31,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use api::{Api, Facts, HealthSource, Listener, MetricSource, Sides, WebCounts};
+pub use configuration::ConfigurationStatus;
 pub use enrolment::Enrolled;
 pub use export::Format;
 pub use guard::Surface;

@@ -16,6 +16,7 @@ use southbound::modbus::{DeviceState, DeviceView};
 use utoipa::ToSchema;
 
 use super::api::{Api, Listener, view_boot};
+use super::configuration::{ConfigurationStatus, configuration};
 use super::problem::{ProblemView, unreadable};
 use crate::devices::Devices;
 use crate::intake::Registry;
@@ -56,6 +57,9 @@ pub struct Status {
     /// Devices that the hub asks.
     #[serde(default)]
     pub asked: AskedStatus,
+    /// Whether the configuration, as it was read last, is in force.
+    #[serde(default)]
+    pub configuration: ConfigurationStatus,
     /// What came in since start.
     pub intake: IntakeStatus,
     /// What is kept.
@@ -255,6 +259,7 @@ fn status_of(api: &Api) -> Result<Status, Problem> {
         listeners: api.facts.listeners.clone(),
         devices: DevicesStatus { known: devices, heard_5m: heard, series },
         asked: asked(&api.devices),
+        configuration: configuration(api),
         intake: IntakeStatus {
             messages: counts.messages,
             samples: counts.samples,
