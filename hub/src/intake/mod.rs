@@ -9,7 +9,7 @@ mod refusal;
 mod registry;
 mod task;
 
-pub use last::{LAST_TEXT_BYTES_MAX, LastValue};
+pub use last::{Heard, LAST_TEXT_BYTES_MAX, LastValue};
 pub use refusal::Refusal;
 pub use registry::{Counts, Entropy, Limits, Plan, Registry};
 pub use task::{INBOX_MESSAGES, Intake, IntakeProbe, Progress, SharedRegistry};

@@ -1,6 +1,7 @@
 //! Which device, which series: the core of the intake, without I/O, clock or entropy of its own.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use hub_model::{
     BootStamp, Device, DeviceId, DeviceName, Event, EventRecord, MetricName, Quality, Reason, Sample, Series,
@@ -11,7 +12,7 @@ use southbound::ingest::{Content, DevicePublish, Polled};
 use southbound::modbus::is_gateway_exception;
 use southbound_wire::{DeviceEvent, DeviceMessage, Reading};
 
-use super::{LastValue, Refusal};
+use super::{Heard, LastValue, Refusal};
 use crate::clock::EARLIEST_PLAUSIBLE;
 
 /// Ten random bytes for a new id.
@@ -60,8 +61,10 @@ pub struct Registry {
     latest: BTreeMap<DeviceId, BTreeMap<MetricName, SeriesId>>,
     device_count: usize,
     series_count: usize,
-    last: BTreeMap<SeriesId, LastValue>,
+    last: BTreeMap<SeriesId, Heard>,
     heard: BTreeMap<DeviceId, BootStamp>,
+    /// The last reading of an earlier run: until then the hub listened.
+    recalled_to: Option<BootStamp>,
     counts: Counts,
 }
 
@@ -80,6 +83,7 @@ impl Registry {
             latest,
             last: BTreeMap::new(),
             heard: BTreeMap::new(),
+            recalled_to: None,
             counts: Counts::default(),
         }
     }
@@ -91,7 +95,22 @@ impl Registry {
 
     /// What a series said last.
     pub fn last(&self, series: SeriesId) -> Option<&LastValue> {
+        self.last.get(&series).map(|heard| &heard.last)
+    }
+
+    /// What is known of a series that was heard.
+    pub fn series_heard(&self, series: SeriesId) -> Option<&Heard> {
         self.last.get(&series)
+    }
+
+    /// The metrics of a device by name, each with the series it used last.
+    pub fn metrics(&self, device: DeviceId) -> impl Iterator<Item = (&MetricName, SeriesId)> {
+        self.latest.get(&device).into_iter().flatten().map(|(metric, series)| (metric, *series))
+    }
+
+    /// When an earlier run heard anything last, as far as known.
+    pub fn recalled_to(&self) -> Option<BootStamp> {
+        self.recalled_to
     }
 
     /// The series a metric used last.
@@ -109,8 +128,13 @@ impl Registry {
         let Some(series) = self.catalog.series(sample.series) else { return };
         let (device, metric) = (series.key.device, series.key.metric.clone());
         self.latest.entry(device).or_default().insert(metric, sample.series);
-        self.last.insert(sample.series, sample.into());
+        self.take_last(sample.series, sample.into());
         self.heard.insert(device, sample.received);
+        let at = sample.received;
+        let is_older = self.recalled_to.is_some_and(|to| to.boot == at.boot && to.mono_ms > at.mono_ms);
+        if !is_older {
+            self.recalled_to = Some(at);
+        }
     }
 
     /// When a device was last heard, as far as known.
@@ -194,10 +218,19 @@ impl Registry {
     /// After the log has stored an append, and not recognised it as a resend: last values and counts.
     pub fn note(&mut self, stored: &Accepted) {
         for (series, value) in &stored.last {
-            self.last.insert(*series, value.clone());
+            self.take_last(*series, value.clone());
         }
         self.counts.samples += stored.samples;
         self.counts.events += stored.events;
+    }
+
+    fn take_last(&mut self, series: SeriesId, last: LastValue) {
+        match self.last.entry(series) {
+            Entry::Occupied(mut known) => known.get_mut().take(last),
+            Entry::Vacant(place) => {
+                place.insert(Heard::first(last));
+            }
+        }
     }
 
     fn device(

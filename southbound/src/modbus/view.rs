@@ -1,7 +1,7 @@
 //! What a link tells about itself: to the API, to metrics, to people.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hub_chassis::metrics::{MetricRow, float};
@@ -37,11 +37,14 @@ impl DeviceState {
     }
 }
 
+/// A device that has not answered for this long, and two of its intervals, was away.
+const AWAY_MIN: Duration = Duration::from_secs(30);
+
 /// A device, as lists show it.
 #[derive(Clone, Debug)]
 pub struct DeviceView {
-    /// As configured.
-    pub device: Device,
+    /// As configured. Shared, for it may be large and is asked for every second.
+    pub device: Arc<Device>,
     /// How it is.
     pub state: DeviceState,
     /// Its mean time to an answer.
@@ -52,6 +55,9 @@ pub struct DeviceView {
     pub trouble: Option<String>,
     /// When it answered last, whether that was worth a sample or not.
     pub answered: Option<BootStamp>,
+    /// When it first answered after it had been away: of readings that failed before, it is not known yet whether they
+    /// still do.
+    pub recovered: Option<BootStamp>,
 }
 
 /// What was done on one unit.
@@ -64,6 +70,12 @@ struct UnitCounts {
     mismatches: u64,
     disconnects: u64,
     answer_time: Duration,
+}
+
+/// When a device that does not answer counts as having been away.
+fn away_after(device: &Device) -> Duration {
+    let interval = device.groups.iter().map(|group| group.interval).min().unwrap_or_default();
+    AWAY_MIN.max(interval * 2)
 }
 
 /// Shared by the task of a link and whoever asks about it. Locked for a few synchronous lines only.
@@ -88,12 +100,13 @@ struct State {
 impl LinkShared {
     pub(super) fn new(endpoint: Endpoint, devices: &[Device]) -> LinkShared {
         let view = |device: &Device| DeviceView {
-            device: device.clone(),
+            device: Arc::new(device.clone()),
             state: DeviceState::Unknown,
             latency: None,
             cycles: JobCounts::default(),
             trouble: None,
             answered: None,
+            recovered: None,
         };
         let state = State {
             devices: devices.iter().map(view).collect(),
@@ -177,6 +190,13 @@ impl LinkShared {
         if let Some(view) = self.lock().devices.get_mut(job.device) {
             view.state = state;
             if state == DeviceState::Live {
+                let away = away_after(&view.device);
+                let since =
+                    |before: BootStamp| Duration::from_millis(at.mono_ms.saturating_sub(before.mono_ms));
+                let was_away = |before| since(before) >= away;
+                if view.answered.is_none_or(was_away) {
+                    view.recovered = Some(at);
+                }
                 view.answered = Some(at);
             }
         }
@@ -276,5 +296,31 @@ impl LinkShared {
             }
         }
         rows
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hub_model::BootId;
+
+    use super::*;
+    use crate::modbus::testing;
+
+    #[test]
+    fn a_device_that_was_away_has_recovered_and_one_that_skips_a_beat_has_not() {
+        let device = testing::device(1, Duration::from_secs(20));
+        let shared = LinkShared::new(device.endpoint.clone(), &[device]);
+        let at = |mono_ms| BootStamp { boot: BootId::from_bytes([1; 16]), mono_ms };
+        let job = JobId { device: 0, group: 0 };
+        let recovered = || shared.devices()[0].recovered.map(|at| at.mono_ms);
+        assert_eq!(recovered(), None);
+        shared.read(job, at(1_000));
+        assert_eq!(recovered(), Some(1_000), "the first answer is one");
+        shared.failed(job, Quality::bad(Reason::NoAnswer), at(21_000));
+        shared.read(job, at(40_999));
+        assert_eq!(recovered(), Some(1_000));
+        shared.failed(job, Quality::bad(Reason::NoAnswer), at(60_000));
+        shared.read(job, at(80_999));
+        assert_eq!(recovered(), Some(80_999));
     }
 }

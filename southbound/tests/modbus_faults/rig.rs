@@ -136,13 +136,14 @@ impl Rig {
 
     /// Gives the poller the same devices with another tag, so that their links are begun anew.
     pub(crate) fn change_devices(&self, tag: usize) {
-        let mut devices: Vec<Device> = self.poller.devices().into_iter().map(|view| view.device).collect();
+        let mut devices: Vec<Device> =
+            self.poller.devices().into_iter().map(|view| Device::clone(&view.device)).collect();
         for device in &mut devices {
             device.tags.insert("change".to_owned(), tag.to_string());
         }
         self.poller.apply(devices);
         wait("the devices to be changed", || {
-            let tags = self.view("faulty-1").device.tags;
+            let tags = self.view("faulty-1").device.tags.clone();
             if tags.get("change") == Some(&tag.to_string()) { Ok(()) } else { Err(format!("{tags:?}")) }
         });
     }
