@@ -1,7 +1,7 @@
 //! What the handlers share.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::http::StatusCode;
@@ -19,6 +19,7 @@ use super::problem::internal;
 use crate::clock::Clock;
 use crate::devices::Devices;
 use crate::intake::SharedRegistry;
+use crate::room::Written;
 use crate::settings::SettingsReader;
 
 /// Exports at once: each holds a blocking thread and reads the disk.
@@ -57,6 +58,8 @@ pub struct Api {
     pub health_sources: Vec<HealthSource>,
     /// Counts of the API itself.
     pub counts: WebCounts,
+    /// How fast blocks are written.
+    written: Mutex<Written>,
     pub(super) request_ids: RequestIds,
     pub(super) exports: Arc<Semaphore>,
     pub(super) queries: Arc<Semaphore>,
@@ -152,6 +155,7 @@ impl Api {
     ) -> Api {
         Api {
             facts,
+            written: Mutex::new(Written::new(clock.now().mono_ms)),
             request_ids: RequestIds::new(clock.started().mono_ms),
             clock,
             reader: log.reader(),
@@ -173,6 +177,28 @@ impl Api {
         use std::os::unix::fs::MetadataExt;
         let entries = std::fs::read_dir(&self.facts.storage_dir).into_iter().flatten().flatten();
         entries.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.blocks() * 512).sum()
+    }
+
+    /// Room on the file system for this program; `None` where it does not say.
+    pub(super) fn disk_free(&self) -> Option<u64> {
+        let stat = rustix::fs::statvfs(&self.facts.storage_dir).ok()?;
+        stat.f_bavail.checked_mul(stat.f_frsize)
+    }
+
+    /// Takes a sample of what was written to blocks, every [`crate::room::SAMPLE_EVERY`].
+    pub fn note_written(&self) {
+        self.written().note(self.clock.now().mono_ms, self.log.stats().block_bytes_sealed);
+    }
+
+    /// What is written to blocks in a day; `None` while that is not known.
+    pub(super) fn bytes_per_day(&self) -> Option<u64> {
+        let gather_ms = u64::try_from(self.facts.settings.now().seal_after.as_millis()).unwrap_or(u64::MAX);
+        let bytes = self.log.stats().block_bytes_sealed;
+        self.written().bytes_per_day(self.clock.now().mono_ms, bytes, gather_ms)
+    }
+
+    fn written(&self) -> MutexGuard<'_, Written> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads the log on a blocking thread, a few requests at a time.

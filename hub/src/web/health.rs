@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 
 use super::api::Api;
 use super::problem::ProblemView;
+use crate::findings::Troubles;
 use crate::intake::Refusal;
 
 #[derive(Serialize, ToSchema)]
@@ -69,13 +70,19 @@ pub(super) async fn metrics(State(api): State<Arc<Api>>) -> Response {
 impl Api {
     /// Why the hub does not do its work; `None` when it does.
     pub(super) fn trouble(&self) -> Option<String> {
-        let log = self.log.fatal().borrow().clone();
-        let log = log.map(|why| format!("the telemetry log has stopped: {why}"));
+        self.troubles().worst().map(str::to_owned)
+    }
+
+    /// What keeps the hub from its work.
+    pub(super) fn troubles(&self) -> Troubles {
         let (stats, now_ms) = (self.log.stats(), self.clock.now().mono_ms);
-        let log = log.or_else(|| blocked(stats.blocked_since_ms, now_ms));
-        let log = log.or_else(|| stalled(stats.writing_since_ms, now_ms));
-        let log = log.or_else(|| self.unsealable());
-        log.or_else(|| self.health_sources.iter().find_map(|source| source()))
+        let fatal = self.log.fatal().borrow().clone();
+        Troubles {
+            fatal: fatal.map(|why| format!("the telemetry log has stopped: {why}")),
+            commits: blocked(stats.blocked_since_ms, now_ms).or_else(|| stalled(stats.writing_since_ms, now_ms)),
+            blocks: self.unsealable(),
+            part: self.health_sources.iter().find_map(|source| source()),
+        }
     }
 }
 

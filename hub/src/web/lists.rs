@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::api::{Api, view_boot, view_stamp};
+use super::bins::BinsView;
 use super::params::Page;
 use super::problem::ProblemView;
 use super::readings::{self, ReadingParams, ReadingsView};
@@ -169,7 +170,7 @@ fn modbus_view(registry: &Registry, device: DeviceId, view: &southbound::modbus:
     }
 }
 
-/// A list, or readings.
+/// A list, readings, or bins.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 enum SeriesAnswer {
@@ -177,6 +178,8 @@ enum SeriesAnswer {
     List(SeriesList),
     /// With `metric`.
     Readings(ReadingsView),
+    /// With `metric` and `step`.
+    Bins(BinsView),
 }
 
 /// A page of series.
@@ -237,6 +240,9 @@ pub(super) async fn series(
     State(api): State<Arc<Api>>,
     Params(params): Params<ReadingParams>,
 ) -> Result<Response, Problem> {
+    if params.metric.is_some() && params.step.is_some() {
+        return Ok(Json(SeriesAnswer::Bins(readings::bins(api, params).await?)).into_response());
+    }
     if params.metric.is_some() {
         return Ok(Json(SeriesAnswer::Readings(readings::readings(api, params).await?)).into_response());
     }

@@ -5,6 +5,7 @@
 //! the log is blocking work and runs on blocking threads.
 
 mod api;
+mod bins;
 mod configuration;
 mod enrolment;
 mod events;

@@ -1,19 +1,20 @@
 //! `/series?device=&metric=`: the readings of one series, as columns, always with the gaps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::http::StatusCode;
 use hub_chassis::http::{Problem, SizeBounds, span, token};
 use hub_chassis::time_text::format_utc;
 use hub_chassis::value_text::JsonValue;
-use hub_model::{MetricName, Series, SeriesId, Stamp, UtcMs};
+use hub_model::{DeviceId, MetricName, Series, SeriesId, Stamp, UtcMs, ValueType};
 use hub_store::{Catalog, ReadError, Reader, Reading, SampleClass, SampleQuery};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
 use super::api::Api;
+use super::bins::{Bins, BinsView, Step};
 use super::ledger::{GapView, gap_view};
 use super::params::device;
 use super::problem::unreadable;
@@ -43,6 +44,8 @@ pub(super) struct ReadingParams {
     to: Option<String>,
     /// Readings at most, 1 to 10000; 1000 without it.
     limit: Option<usize>,
+    /// Bins of this length in place of readings, such as `60s`: at least 1s, at most 2000 bins; needs `from` and `to`.
+    pub(super) step: Option<String>,
     /// `telemetry`, which is the default, or `bulk`.
     class: Option<String>,
     /// How many at most, 1 to 1000; 100 without it. With `metric`, taken in place of `limit`.
@@ -59,6 +62,7 @@ impl ReadingParams {
             ("from", self.from.is_some()),
             ("to", self.to.is_some()),
             ("limit", self.limit.is_some()),
+            ("step", self.step.is_some()),
             ("class", self.class.is_some()),
         ];
         given.into_iter().find(|(_, given)| *given).map(|(name, _)| name)
@@ -84,7 +88,7 @@ pub(super) struct ReadingsView {
 /// A range of sequence numbers whose block is damaged.
 #[derive(Serialize, ToSchema)]
 #[schema(as = SeqRange)]
-struct DamagedView {
+pub(super) struct DamagedView {
     from: u64,
     to: u64,
 }
@@ -111,6 +115,17 @@ struct SeriesColumns {
 pub(super) async fn readings(api: Arc<Api>, params: ReadingParams) -> Result<ReadingsView, Problem> {
     let asked = Asked::new(&params)?;
     api.read(move |api| view(api, &asked)).await
+}
+
+/// Answers in bins.
+pub(super) async fn bins(api: Arc<Api>, params: ReadingParams) -> Result<BinsView, Problem> {
+    if params.limit.is_some() || params.page_size.is_some() || params.page_token.is_some() {
+        let detail = "step gives all bins at once: it goes without limit, page_size and page_token";
+        return Err(Problem::bad_parameter(detail));
+    }
+    let asked = Asked::new(&params)?;
+    let step = Step::new(params.step.as_deref().unwrap_or_default(), asked.from, asked.to)?;
+    api.read(move |api| in_bins(api, &asked, step)).await
 }
 
 struct Asked {
@@ -144,6 +159,29 @@ impl Asked {
     }
 }
 
+impl Asked {
+    /// The series meant, by age; an error when there is none.
+    fn series<'a>(&self, catalog: &'a Catalog, device: DeviceId) -> Result<Vec<&'a Series>, Problem> {
+        let is_meant = |series: &&Series| {
+            series.key.device == device
+                && series.key.metric == self.metric
+                && self.value_type.as_ref().is_none_or(|name| series.key.value_type.name() == name)
+        };
+        let series: Vec<_> = catalog.all_series().filter(is_meant).collect();
+        if series.is_empty() { Err(no_series(self)) } else { Ok(series) }
+    }
+
+    fn query(&self, series: BTreeSet<SeriesId>) -> SampleQuery {
+        SampleQuery {
+            class: self.class,
+            series: Some(series),
+            from: self.from,
+            to: self.to,
+            from_seq: self.from_seq,
+        }
+    }
+}
+
 /// The class samples are read from.
 pub(super) fn sample_class(name: Option<&str>) -> Result<SampleClass, Problem> {
     match name {
@@ -156,26 +194,51 @@ pub(super) fn sample_class(name: Option<&str>) -> Result<SampleClass, Problem> {
 fn view(api: &Api, asked: &Asked) -> Result<ReadingsView, Problem> {
     let catalog = api.reader.catalog();
     let device = device(&catalog, &asked.device)?;
-    let mut series: BTreeMap<SeriesId, SeriesColumns> = catalog
-        .all_series()
-        .filter(|series| series.key.device == device.id && series.key.metric == asked.metric)
-        .filter(|series| asked.value_type.as_ref().is_none_or(|name| series.key.value_type.name() == name))
-        .map(|series| (series.id, SeriesColumns::new(series)))
-        .collect();
-    if series.is_empty() {
-        return Err(no_series(asked));
-    }
+    let series = asked.series(&catalog, device.id)?;
+    let mut columns: BTreeMap<SeriesId, SeriesColumns> =
+        series.iter().map(|series| (series.id, SeriesColumns::new(series))).collect();
     let mut damaged = Vec::new();
-    let next = read(&api.reader, asked, &mut series, &mut damaged)?;
+    let next = read(&api.reader, asked, &mut columns, &mut damaged)?;
     Ok(ReadingsView {
         device: device.name.to_string(),
         device_id: device.id.to_string(),
         metric: asked.metric.to_string(),
-        series: series.into_values().collect(),
+        series: columns.into_values().collect(),
         gaps: gaps(&api.reader, &catalog, asked)?,
         damaged,
         next_page_token: next.map(|seq| seq.to_string()),
     })
+}
+
+fn in_bins(api: &Api, asked: &Asked, step: Step) -> Result<BinsView, Problem> {
+    let catalog = api.reader.catalog();
+    let device = device(&catalog, &asked.device)?;
+    let series = asked.series(&catalog, device.id)?;
+    let mut bins = Bins::new(step);
+    let mut damaged = Vec::new();
+    for reading in api.reader.samples(&asked.query(series.iter().map(|series| series.id).collect())) {
+        match reading {
+            Ok(reading) => bins.add(&reading),
+            Err(ReadError::Damaged { range, .. }) => {
+                damaged.push(DamagedView { from: range.from, to: range.to });
+            }
+            Err(error @ ReadError::Tables(_)) => return Err(unreadable(error)),
+        }
+    }
+    Ok(BinsView {
+        device: device.name.to_string(),
+        device_id: device.id.to_string(),
+        metric: asked.metric.to_string(),
+        step_ms: step.ms,
+        series: series.iter().filter(|series| is_number(series)).map(|series| bins.columns(series)).collect(),
+        gaps: gaps(&api.reader, &catalog, asked)?,
+        backfilled: bins.backfilled(),
+        damaged,
+    })
+}
+
+const fn is_number(series: &Series) -> bool {
+    !matches!(series.key.value_type, ValueType::String | ValueType::Bytes | ValueType::Enum)
 }
 
 fn no_series(asked: &Asked) -> Problem {
@@ -194,15 +257,8 @@ fn read(
     series: &mut BTreeMap<SeriesId, SeriesColumns>,
     damaged: &mut Vec<DamagedView>,
 ) -> Result<Option<u64>, Problem> {
-    let query = SampleQuery {
-        class: asked.class,
-        series: Some(series.keys().copied().collect()),
-        from: asked.from,
-        to: asked.to,
-        from_seq: asked.from_seq,
-    };
     let mut count = 0;
-    for reading in reader.samples(&query) {
+    for reading in reader.samples(&asked.query(series.keys().copied().collect())) {
         let reading = match reading {
             Ok(reading) => reading,
             Err(ReadError::Damaged { range, .. }) => {

@@ -295,6 +295,11 @@ async fn wrong_questions_get_a_problem_with_a_code() {
     check("/api/v1/series?device=a&metric=t&from=yesterday", 400, "bad-parameter").await;
     check("/api/v1/series?device=a&metric=t&from=2&to=1", 400, "bad-parameter").await;
     check("/api/v1/series?from=1", 400, "bad-parameter").await;
+    check("/api/v1/series?device=a&metric=t&step=60s", 400, "bad-parameter").await;
+    check("/api/v1/series?device=a&metric=t&from=0&to=1&step=0s", 400, "bad-parameter").await;
+    check("/api/v1/series?device=a&metric=t&from=0&to=9000000&step=1s", 400, "bad-parameter").await;
+    check("/api/v1/series?device=a&metric=t&from=0&to=1&step=1s&limit=5", 400, "bad-parameter").await;
+    check("/api/v1/series?step=1s", 400, "bad-parameter").await;
     check("/api/v1/devices?page_size=0", 400, "bad-parameter").await;
     check("/api/v1/devices?pagesize=1", 400, "bad-parameter").await;
     check("/api/v1/gaps?page_token=x", 400, "bad-parameter").await;
@@ -302,4 +307,40 @@ async fn wrong_questions_get_a_problem_with_a_code() {
     check("/api/v1/events?page_token=7", 400, "bad-parameter").await;
     check("/api/v1/export?format=xml", 400, "bad-parameter").await;
     check("/api/v1/export?device=x", 404, "device-not-found").await;
+}
+
+#[tokio::test]
+async fn bins_sum_up_what_was_read_and_leave_out_what_was_not() {
+    let site = Site::new("bins");
+    let t0 = 1_795_000_020_000;
+    let readings = [
+        (0, Some(1.0)),
+        (59_999, Some(4.0)),
+        (30_000, Some(1.0)),
+        (60_000, Some(-7.5)),
+        (61_000, None),
+        (240_000, Some(2.0)),
+    ];
+    for (after, value) in readings {
+        site.say("a", "t", value.map(Value::F64), Some(UtcMs(t0 + after))).await;
+    }
+    site.say("a", "t", Some(Value::string("no number").unwrap()), Some(UtcMs(t0))).await;
+    let path = format!("/api/v1/series?device=a&metric=t&from={t0}&to={}&step=60s", t0 + 300_000);
+    let answer = site.json(&path).await;
+    let [series] = &answer["series"].as_array().unwrap()[..] else { panic!("{answer}") };
+    assert_eq!(
+        series["time"],
+        serde_json::json!([
+            "2026-11-18T11:07:00.000Z",
+            "2026-11-18T11:08:00.000Z",
+            "2026-11-18T11:11:00.000Z"
+        ])
+    );
+    assert_eq!(series["count"], serde_json::json!([3, 1, 1]));
+    assert_eq!(
+        (&series["min"], &series["max"]),
+        (&serde_json::json!([1.0, -7.5, 2.0]), &serde_json::json!([4.0, -7.5, 2.0]))
+    );
+    assert_eq!(series["mean"], serde_json::json!([2.0, -7.5, 2.0]));
+    assert_eq!(answer["step_ms"], 60_000);
 }
