@@ -4,6 +4,7 @@ import enUrl from '../i18n/en.json?url';
 import frUrl from '../i18n/fr.json?url';
 import type { Finding } from '../api/messages';
 import { type Catalogue, fill, lookUp, type Params } from './words';
+import { type FindingKind, variants } from './findings';
 import { remember, remembered } from './memory';
 
 export const LANGUAGES = { en: 'English', fr: 'Français' } as const;
@@ -54,9 +55,11 @@ class I18n {
     return text === undefined ? undefined : fill(text, params, this.numbers);
   }
 
-  /** A finding of the hub: by its code in this language, else in the hub's own words. */
-  finding(kind: 'verdict' | 'need' | 'hop' | 'trouble', finding: Pick<Finding, 'code' | 'params' | 'text'>): string {
-    return this.find(`${kind}.${finding.code}`, finding.params) ?? finding.text;
+  /** A finding of the hub, in this language. English is the hub's own. */
+  finding(kind: FindingKind, finding: Pick<Finding, 'code' | 'params' | 'text'>, device_count?: number): string {
+    if (this.language === 'en') return finding.text;
+    const { keys, params } = variants(kind, finding, device_count);
+    return keys.map((key) => this.find(key, params)).find((text) => text !== undefined) ?? finding.text;
   }
 }
 
