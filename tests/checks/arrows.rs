@@ -53,6 +53,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "site-tests",
         &[
+            "device-agent",
             "hub-chassis",
             "hub-model",
             "hub-store",

@@ -70,6 +70,16 @@ fn north_certificate() {
 }
 
 #[test]
+fn agent_queue() {
+    check("agent-queue");
+}
+
+#[test]
+fn agent_answers() {
+    check("agent-answers");
+}
+
+#[test]
 fn store_block() {
     check("store-block");
 }
@@ -97,6 +107,8 @@ fn every_target_has_a_test() {
         "north-tokens",
         "north-csr",
         "north-certificate",
+        "agent-queue",
+        "agent-answers",
         "store-block",
         "store-records",
         "store-wal",

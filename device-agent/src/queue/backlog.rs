@@ -76,7 +76,7 @@ impl<M: Medium> Queue<M> {
 
     /// Takes a message in: a JSON object without its time.
     pub fn push(&mut self, kind: Kind, body: String, now: Moment) {
-        assert!(body.starts_with('{') && body.ends_with('}'), "bodies are JSON objects");
+        assert!(is_object(body.as_bytes()), "bodies are JSON objects");
         if body.len() > BODY_BYTES_MAX {
             self.dropped += 1;
             return;
@@ -114,7 +114,7 @@ impl<M: Medium> Queue<M> {
         while let Some(ring) = &mut self.ring
             && let Some(entry) = ring.first_from(self.cursor)
         {
-            let Some(mut record) = ring.read(&entry) else {
+            let Some(mut record) = ring.read(&entry).filter(|record| is_object(&record.body)) else {
                 ring.forget(entry.number);
                 self.dropped += 1;
                 continue;
@@ -241,6 +241,11 @@ impl<M: Medium> Queue<M> {
     pub(crate) fn medium(&mut self) -> &mut M {
         self.ring.as_mut().unwrap().medium()
     }
+}
+
+/// Whether a body is what this program writes; of a file, it may be what somebody else wrote.
+fn is_object(body: &[u8]) -> bool {
+    body.len() >= 2 && body.starts_with(b"{") && body.ends_with(b"}")
 }
 
 /// The body with `ts` as its first key, if there is a time.

@@ -177,3 +177,14 @@ fn boots_are_told_apart() {
     assert_eq!(boot_number(Some(id), at(1)), 0xf39b_bbbb_cb67_4e35);
     assert_ne!(boot_number(None, at(1)), boot_number(None, at(2)));
 }
+
+#[test]
+fn what_is_no_object_is_dropped_and_counted_whoever_wrote_it() {
+    let mut ring = Ring::open(SimMedium::new(SIZE)).unwrap();
+    let taken = Taken::new(1, at(1));
+    let record = |number, body: &str| Record { number, kind: Kind::Telemetry, taken, body: body.into() };
+    ring.append(&[record(1, ""), record(2, "{"), record(3, "[1]"), record(4, "{}")], &mut 0).unwrap();
+    let mut queue = Queue::new(Some(ring), 1, 7 * DAY);
+    let sent = all(&mut queue, at(2));
+    assert_eq!((sent.len(), sent[0].number, queue.dropped(), queue.len()), (1, 4, 3, 1));
+}

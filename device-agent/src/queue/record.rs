@@ -6,7 +6,7 @@
 //! |---|---|
 //! | 4 | length of the body |
 //! | 4 | CRC-32C over the 36 bytes below and the body, going on from that of the record before |
-//! | 8 | number |
+//! | 8 | number, at most 2^63 - 1 |
 //! | 1 | kind: 1 telemetry, 2 event, 3 mark: everything below `number` is done with |
 //! | 1 | flags: 1 = the wall time is known |
 //! | 2 | zero |
@@ -24,6 +24,10 @@ use crate::clock::{Moment, millis};
 
 /// Longest body, in bytes: a full set of metrics with the longest names is 7 KiB. Longer ones are dropped and counted.
 pub const BODY_BYTES_MAX: usize = 8 * 1024;
+
+/// The highest number of a message or segment that is believed. None is ever counted up to it; one above it is damage, and
+/// what follows it could not be counted.
+pub(super) const NUMBER_MAX: u64 = u64::MAX / 2;
 
 /// Bytes of a record before its body.
 pub(super) const HEADER_BYTES: usize = 44;
@@ -168,7 +172,7 @@ pub(super) fn decode(bytes: &[u8], chain: u32) -> Option<Found> {
     let bytes_of_body = &bytes[HEADER_BYTES..HEADER_BYTES + length];
     let length = HEADER_BYTES + length;
     let long = |at: usize| header.get(at..at + 8)?.try_into().ok().map(u64::from_be_bytes);
-    let number = long(8)?;
+    let number = long(8).filter(|number| *number <= NUMBER_MAX)?;
     let kind = match header[16] {
         KIND_TELEMETRY => Kind::Telemetry,
         KIND_EVENT => Kind::Event,
@@ -218,6 +222,18 @@ mod tests {
                 assert_eq!(decode(&wrong, 3), None, "byte {at}, bit {bit}");
             }
         }
+    }
+
+    #[test]
+    fn numbers_that_cannot_be_counted_up_are_nothing() {
+        let mut bytes = Vec::new();
+        encode_message(&Record { number: NUMBER_MAX, ..record() }, 0, &mut bytes);
+        assert!(decode(&bytes, 0).is_some());
+        bytes.clear();
+        let chain = encode_message(&Record { number: NUMBER_MAX + 1, ..record() }, 0, &mut bytes);
+        let length = bytes.len();
+        encode_done_below(u64::MAX, chain, &mut bytes);
+        assert_eq!((decode(&bytes, 0), decode(&bytes[length..], chain)), (None, None));
     }
 
     #[test]

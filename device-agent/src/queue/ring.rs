@@ -11,7 +11,7 @@ use std::io;
 
 use thiserror::Error;
 
-use super::record::{HEADER_BYTES, Stored, chain_of, decode, encode_done_below, encode_message};
+use super::record::{HEADER_BYTES, NUMBER_MAX, Stored, chain_of, decode, encode_done_below, encode_message};
 use super::{BODY_BYTES_MAX, Record, Taken};
 
 /// Segments of a ring. When it is full, one sixteenth of it is dropped at a time; fewer would drop more, more would leave
@@ -372,7 +372,8 @@ fn decode_segment_header(header: &[u8; SEGMENT_HEADER_BYTES]) -> Result<Option<u
     if header[7] > VERSION {
         return Err(OpenError::Newer { found: header[7] });
     }
-    Ok(header[8..16].try_into().ok().map(u64::from_be_bytes))
+    let number = header[8..16].try_into().ok().map(u64::from_be_bytes);
+    Ok(number.filter(|number| *number <= NUMBER_MAX))
 }
 
 #[cfg(test)]

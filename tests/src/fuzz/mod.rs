@@ -4,6 +4,7 @@
 //! of the run's seed and its number, so a failure can be made again from two numbers; the input itself is saved, too.
 //! Start with [`run`].
 
+mod agent;
 mod corpus;
 mod modbus;
 mod mutate;
