@@ -4,6 +4,7 @@
 pub mod cli;
 pub mod config;
 pub mod http;
+pub mod journal;
 pub mod logging;
 pub mod metrics;
 pub mod number_text;

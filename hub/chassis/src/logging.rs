@@ -1,9 +1,10 @@
-//! A daemon's log: one line per event on stderr, where systemd picks it up.
+//! A daemon's log: one line per event on stderr. The journal of systemd is told the level its own way, and no time.
 
 use std::io::{self, IsTerminal};
 
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
+use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::Targets;
@@ -11,6 +12,7 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::cli::{Failure, exit};
+use crate::journal::{self, ToJournal};
 
 /// The variable that says the level where no flag does.
 const VARIABLE: &str = "RELAIS_LOG";
@@ -55,15 +57,22 @@ pub fn start(flag: Option<LogLevel>, warnings_only: &[&str]) -> Result<(), Failu
         None => from_environment()?,
     };
     let quiet = warnings_only.iter().map(|target| (*target, level.min(LevelFilter::WARN)));
+    let shown = Targets::new().with_default(level).with_targets(quiet);
     let lines = fmt::layer()
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
         .with_target(false)
         // A line that cannot be written is lost: telling of it on the same stderr would panic.
         .log_internal_errors(false)
-        .compact()
-        .with_filter(Targets::new().with_default(level).with_targets(quiet));
-    let subscriber = tracing_subscriber::registry().with(lines);
+        .compact();
+    if journal::takes(&io::stderr()) {
+        let lines = lines.with_ansi(false).without_time().with_writer(ToJournal);
+        start_with(tracing_subscriber::registry().with(lines.with_filter(shown)))
+    } else {
+        let lines = lines.with_ansi(io::stderr().is_terminal()).with_writer(io::stderr);
+        start_with(tracing_subscriber::registry().with(lines.with_filter(shown)))
+    }
+}
+
+fn start_with(subscriber: impl Subscriber + Send + Sync) -> Result<(), Failure> {
     tracing::subscriber::set_global_default(subscriber)
         .map_err(|error| Failure::failed(format!("the log cannot be started: {error}")))
 }

@@ -1,10 +1,11 @@
 //! `run`: the daemon.
 
+use std::io;
 use std::process::ExitCode;
 
 use hub_chassis::cli::config::load_to_run;
 use hub_chassis::cli::{Failure, output};
-use hub_chassis::logging;
+use hub_chassis::{journal, logging};
 use tracing::{error, warn};
 
 use super::args::RunArgs;
@@ -36,7 +37,7 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         }
     };
     // What goes to the journal is kept, sent on and read by many: no place for a secret.
-    let manner = Manner { is_restored: args.restored, makes_admin_token: !output::is_journal() };
+    let manner = Manner { is_restored: args.restored, makes_admin_token: !journal::takes(&io::stdout()) };
     daemon::run(loaded.config, manner, tell)
         .map_err(|error| Failure::failed(format!("central did not start: {error}")))
 }
