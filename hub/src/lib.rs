@@ -10,6 +10,7 @@ pub mod findings;
 pub mod intake;
 pub mod liveness;
 pub mod north;
+pub mod room;
 pub mod roster;
 pub mod settings;
 pub mod socket;

@@ -3,6 +3,7 @@
 //! Each reader takes the settings as they are now, as a whole, and keeps them no longer than one answer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hub_chassis::config::ByteSize;
 use hub_model::BootStamp;
@@ -19,6 +20,8 @@ pub struct Settings {
     pub hosts: Vec<String>,
     /// `storage.quota`: room that may be taken in the storage folder.
     pub quota: ByteSize,
+    /// `storage.seal_after`: how long readings wait for company in their block.
+    pub seal_after: Duration,
 }
 
 /// How reloads of the configuration went.
@@ -42,6 +45,7 @@ impl Settings {
             site: config.site.name.clone(),
             hosts: config.web.hosts.clone(),
             quota: config.storage.quota,
+            seal_after: config.storage.seal_after,
         }
     }
 
@@ -116,7 +120,12 @@ mod tests {
 
     #[test]
     fn readers_see_what_was_put_last_also_when_the_writer_is_gone() {
-        let first = Settings { site: "a".into(), hosts: Vec::new(), quota: ByteSize::from_bytes(1) };
+        let first = Settings {
+            site: "a".into(),
+            hosts: Vec::new(),
+            quota: ByteSize::from_bytes(1),
+            seal_after: Duration::ZERO,
+        };
         let (writer, reader) = first.clone().shared();
         let held = reader.now();
         writer.put(Settings { site: "b".into(), ..first.clone() });
@@ -125,7 +134,12 @@ mod tests {
     }
     #[test]
     fn reloads_are_counted_and_the_last_one_is_told() {
-        let settings = Settings { site: "a".into(), hosts: Vec::new(), quota: ByteSize::from_bytes(1) };
+        let settings = Settings {
+            site: "a".into(),
+            hosts: Vec::new(),
+            quota: ByteSize::from_bytes(1),
+            seal_after: Duration::ZERO,
+        };
         let (writer, reader) = settings.shared();
         assert_eq!(*reader.reloads(), Reloads::default());
         let now = BootStamp { boot: hub_model::BootId::from_bytes([1; 16]), mono_ms: 5 };

@@ -8,6 +8,8 @@ use hub_chassis::cli::output;
 use hub_chassis::config::ByteSize;
 use hub_chassis::number_text::{counted, duration, thousands};
 
+use hub_ui::live::message::HopLevel;
+
 use super::args::StatusArgs;
 use super::client::Client;
 use super::config::socket;
@@ -101,56 +103,42 @@ fn counted_devices(devices: usize) -> String {
     counted(u64::try_from(devices).unwrap_or(u64::MAX), "device", "devices")
 }
 
-/// The path of a reading: five stations, each with its shape, word and facts.
+/// The path of a reading: five stations, each with its shape, phrase and facts.
 fn strip(status: &Status) -> String {
-    let (known, heard) = (status.devices.known, status.devices.heard_5m);
-    let devices = match (known, heard) {
-        (0, _) => "\u{25cb} none yet",
-        (_, 0) => "\u{25a0} Silent",
-        (known, heard) if heard < known => "\u{25d0} some Silent",
-        _ => "\u{25cf} Live",
-    };
-    let hub = if status.working { "\u{25cf} Live" } else { "\u{25b2} Fault" };
-    let is_whole = status.storage.lost == 0 && status.storage.damaged == 0 && status.storage.balanced;
-    let stored =
-        if is_whole && status.storage.trouble.is_none() { "\u{25cf} Pass" } else { "\u{25b2} Fault" };
     let series = thousands(u64::try_from(status.devices.series).unwrap_or(u64::MAX));
+    let path = &status.path;
     let stations = [
-        ("Devices", devices, format!("{heard} of {known} heard in 5 min, {series} series")),
+        ("Devices", &path.devices, format!("{series} series")),
         (
             "\u{2192} Hub",
-            hub,
+            &path.hub,
             format!(
                 "{}, {} since start",
                 counted(status.intake.samples, "reading", "readings"),
                 counted(status.intake.events, "event", "events")
             ),
         ),
-        (
-            "\u{2192} Stored",
-            stored,
-            format!("{} on flash, {}", counted(status.storage.stored, "record", "records"), missing(status)),
-        ),
-        ("\u{2192} Link", link_state(&status.link), link(&status.link)),
-        ("\u{2192} Central", central_state(status), central(status)),
+        ("\u{2192} Stored", &path.stored, stored(status)),
+        ("\u{2192} Link", &path.link, link(&status.link)),
+        ("\u{2192} Central", &path.central, central(status)),
     ];
-    let width = stations.iter().map(|(_, state, _)| state.chars().count()).max().unwrap_or(0);
+    let width = stations.iter().map(|(_, hop, _)| hop.text.chars().count()).max().unwrap_or(0);
     let mut text = String::new();
-    for (name, state, facts) in stations {
-        let gap = " ".repeat(width - state.chars().count());
+    for (name, hop, facts) in stations {
+        let gap = " ".repeat(width - hop.text.chars().count());
         // Writing to a `String` cannot fail.
-        let _ = writeln!(text, "{name:<11}{state}{gap}  {facts}");
+        let _ = writeln!(text, "{name:<11}{} {}{gap}  {facts}", shape(hop.level), hop.text);
     }
     text
 }
 
-fn link_state(link: &LinkView) -> &'static str {
-    match link.state.as_str() {
-        "off" => "\u{25cb} off",
-        "connected" => "\u{25cf} Live",
-        "refused" => "\u{25b2} Refused",
-        "not-enrolled" => "\u{25cb} not enrolled",
-        _ => "\u{25a0} Down",
+/// As on the page: never colour alone.
+const fn shape(level: HopLevel) -> char {
+    match level {
+        HopLevel::Good => '\u{25cf}',
+        HopLevel::Warn => '\u{25d0}',
+        HopLevel::Bad => '\u{25b2}',
+        HopLevel::Off => '\u{25cb}',
     }
 }
 
@@ -167,18 +155,15 @@ fn link(link: &LinkView) -> String {
     facts
 }
 
-/// Readings that wait for their block are no delay: central gets blocks.
-fn central_state(status: &Status) -> &'static str {
-    let central = &status.central;
-    match (status.link.state.as_str(), central.unconfirmed.saturating_sub(central.unsealed)) {
-        ("off" | "not-enrolled", _) => "\u{25cb} none",
-        _ if status.link.org.is_none() => "\u{25cb} none",
-        _ if status.link.parked > 0 || status.link.overtaken.is_some() => "\u{25b2} Fault",
-        (_, 0) => "\u{25cf} Pass",
-        _ => "\u{25d0} behind",
+/// What the phrase of the station does not say already.
+fn stored(status: &Status) -> String {
+    match status.path.stored.code.as_str() {
+        "safe" => missing(status),
+        _ => format!("{} on flash, {}", counted(status.storage.stored, "record", "records"), missing(status)),
     }
 }
 
+/// The same. Readings that wait for their block are no delay: central gets blocks.
 fn central(status: &Status) -> String {
     if status.link.state == "off" {
         return "nothing is sent".to_owned();
@@ -188,16 +173,21 @@ fn central(status: &Status) -> String {
     }
     let central = &status.central;
     let waiting = central.unconfirmed.saturating_sub(central.unsealed);
-    let mut facts = format!("{} confirmed", counted(central.confirmed, "record", "records"));
-    // Writing to a `String` cannot fail.
-    let _ = write!(facts, ", {} to send", thousands(waiting));
+    let code = status.path.central.code.as_str();
+    let mut facts = Vec::new();
+    if code != "confirmed-all" {
+        facts.push(format!("{} confirmed", counted(central.confirmed, "record", "records")));
+    }
+    if code != "behind" {
+        facts.push(format!("{} to send", thousands(waiting)));
+    }
     if central.unsealed > 0 {
-        let _ = write!(facts, ", {} gathering", thousands(central.unsealed));
+        facts.push(format!("{} gathering", thousands(central.unsealed)));
     }
     if status.link.parked > 0 {
-        let _ = write!(facts, ", {} refused and kept here", thousands(status.link.parked));
+        facts.push(format!("{} refused and kept here", thousands(status.link.parked)));
     }
-    facts
+    facts.join(", ")
 }
 
 /// What is not there any more. A full quota is no fault, so it has another word.
@@ -272,14 +262,22 @@ fn refused(status: &Status) -> String {
 mod tests {
     use super::*;
     use crate::web::Listener;
+    use hub_ui::live::message::Hop;
 
     fn example() -> Status {
         serde_json::from_value(serde_json::json!({
             "hub": "hub_01", "site": "Hall 3", "version": "0.0.1", "working": true,
-            "verdict": "Working, nothing is lost. 2 of 3 devices heard in the last 5 minutes.",
+            "verdict": "Working, nothing is lost. 1 of 3 devices is late.",
             "time": "2026-11-22T03:00:00.000Z", "clock": "holdover", "uptime_s": 7_260, "started_clean": true,
             "listeners": [{ "kind": "mqtt", "address": "127.0.0.1:1883" }],
-            "devices": { "known": 3, "heard_5m": 2, "series": 12 },
+            "devices": { "known": 3, "live": 2, "late": 1, "silent": 0, "fault": 0, "not_tested": 0, "series": 12 },
+            "path": {
+                "devices": { "level": "warn", "code": "live", "params": { "live": 2, "count": 3 }, "text": "2 of 3 live" },
+                "hub": { "level": "good", "code": "working", "params": {}, "text": "working" },
+                "stored": { "level": "good", "code": "safe", "params": { "stored": 1_250 }, "text": "1,250 records safe" },
+                "link": { "level": "good", "code": "connected", "params": {}, "text": "connected" },
+                "central": { "level": "warn", "code": "behind", "params": { "unconfirmed": 40 }, "text": "40 to send" }
+            },
             "intake": { "messages": 5, "samples": 1_234, "events": 2, "duplicates": 0, "refused": 0 },
             "storage": {
                 "dir": "/var/lib/relais-hub", "used_bytes": 20_971_520_u64, "quota_bytes": 8_589_934_592_u64,
@@ -340,12 +338,12 @@ mod tests {
         assert_eq!(
             render(&example()),
             "Hall 3\n\
-             Working, nothing is lost. 2 of 3 devices heard in the last 5 minutes.\n\n\
-             Devices    \u{25d0} some Silent  2 of 3 heard in 5 min, 12 series\n\
-             \u{2192} Hub      \u{25cf} Live         1,234 readings, 2 events since start\n\
-             \u{2192} Stored   \u{25cf} Pass         1,250 records on flash, 0 lost\n\
-             \u{2192} Link     \u{25cf} Live         connected to central.example:7443 for 3 min, 42 ms away\n\
-             \u{2192} Central  \u{25d0} behind       1,200 records confirmed, 40 to send, 10 gathering\n\n\
+             Working, nothing is lost. 1 of 3 devices is late.\n\n\
+             Devices    \u{25d0} 2 of 3 live         12 series\n\
+             \u{2192} Hub      \u{25cf} working             1,234 readings, 2 events since start\n\
+             \u{2192} Stored   \u{25cf} 1,250 records safe  0 lost\n\
+             \u{2192} Link     \u{25cf} connected           connected to central.example:7443 for 3 min, 42 ms away\n\
+             \u{2192} Central  \u{25d0} 40 to send          1,200 records confirmed, 10 gathering\n\n\
              hub      hub_01\n\
              version  0.0.1\n\
              up       2 h 1 min\n\
@@ -361,16 +359,18 @@ mod tests {
         one.intake.samples = 1;
         one.intake.events = 1;
         one.intake.refused = 1;
-        one.storage.stored = 1;
         one.listeners.push(Listener { kind: "web".into(), address: "127.0.0.1:9".into() });
         let screen = render(&one);
         for line in [
             "1 reading, 1 event since start\n",
-            "1 record on flash, 0 lost\n",
             "refused  1 since start; why: the hub's log, and curl -s http://127.0.0.1:9/metrics | grep _refused_\n",
         ] {
             assert!(screen.contains(line), "{line} is not in\n{screen}");
         }
+    }
+
+    fn hop(code: &str, level: HopLevel, text: &str) -> Hop {
+        Hop { level, code: code.into(), params: std::collections::BTreeMap::new(), text: text.into() }
     }
 
     #[test]
@@ -378,24 +378,26 @@ mod tests {
         let mut full = example();
         full.storage.evicted = 25_938;
         let screen = render(&full);
-        assert!(screen.contains("\u{25cf} Pass") && screen.contains(", 25,938 given up\n"), "{screen}");
+        assert!(screen.contains("\u{25cf} 1,250 records safe  25,938 given up\n"), "{screen}");
         full.storage.lost = 2;
+        full.path.stored = hop("lost", HopLevel::Warn, "2 lost");
         let screen = render(&full);
         assert!(
-            screen.contains("\u{25b2} Fault") && screen.contains(", 2 lost, 25,938 given up\n"),
+            screen.contains("\u{25d0} 2 lost       1,250 records on flash, 2 lost, 25,938 given up\n"),
             "{screen}"
         );
         let mut troubled = example();
         troubled.storage.trouble = Some("blocks cannot be written for 3 min: the disk is full".into());
         troubled.storage.damaged = 350;
         (troubled.storage.lost, troubled.storage.lost_at_most) = (64, 64);
-        troubled.working = false;
+        troubled.path.hub = hop("not-working", HopLevel::Bad, "not working");
+        troubled.path.stored = hop("waiting", HopLevel::Bad, "safe, no more");
         troubled.central.unsealed = 0;
         let screen = render(&troubled);
         for line in [
-            "Hub      \u{25b2} Fault",
-            "Stored   \u{25b2} Fault        1,250 records on flash, up to 64 lost, 350 damaged, blocks cannot be written\n",
-            "Central  \u{25d0} behind       1,200 records confirmed, 50 to send\n",
+            "Hub      \u{25b2} not working",
+            "Stored   \u{25b2} safe, no more  1,250 records on flash, up to 64 lost, 350 damaged, blocks cannot be written\n",
+            "Central  \u{25d0} 40 to send     1,200 records confirmed\n",
         ] {
             assert!(screen.contains(line), "{line} is not in\n{screen}");
         }
@@ -404,24 +406,27 @@ mod tests {
     #[test]
     fn where_the_link_is_stands_on_the_screen() {
         let mut overtaken = example();
+        overtaken.path.central = hop("overtaken", HopLevel::Bad, "holds another log");
         overtaken.link.overtaken = Some("central holds more than this hub has given out: start anew".into());
         overtaken.link.renewal_error = Some("busy".into());
         let screen = render(&overtaken);
         for line in [
-            "Link     \u{25cf} Live         connected to central.example:7443 for 3 min, 42 ms away\n",
-            "Central  \u{25b2} Fault        central holds more than this hub has given out: start anew\n",
+            "Link     \u{25cf} connected           connected to central.example:7443 for 3 min, 42 ms away\n",
+            "Central  \u{25b2} holds another log   central holds more than this hub has given out: start anew\n",
             "cert     until 2027-11-22T04:05:00.000Z, and not renewed so far: busy\n",
         ] {
             assert!(screen.contains(line), "{line} is not in\n{screen}");
         }
         let mut out = example();
+        out.path.link = hop("away", HopLevel::Warn, "out of reach");
+        out.path.central = hop("off", HopLevel::Off, "none");
         out.link = LinkView {
             state: "connecting".into(),
             says: "central.example:7443 does not answer (attempt 4, the next in 7 s)".into(),
             ..LinkView::default()
         };
         let screen = render(&out);
-        assert!(screen.contains("Link     \u{25a0} Down"), "{screen}");
+        assert!(screen.contains("Link     \u{25d0} out of reach"), "{screen}");
         assert!(
             screen.contains("central.example:7443 does not answer (attempt 4, the next in 7 s)\n"),
             "{screen}"
@@ -429,7 +434,7 @@ mod tests {
         out.link =
             LinkView { state: "off".into(), says: "no central is configured".into(), ..LinkView::default() };
         let screen = render(&out);
-        assert!(screen.contains("Central  \u{25cb} none         nothing is sent\n"), "{screen}");
+        assert!(screen.contains("Central  \u{25cb} none                nothing is sent\n"), "{screen}");
         assert!(
             !screen.contains("\norg ") && !screen.contains("\nsite ") && !screen.contains("\ncert "),
             "{screen}"

@@ -8,16 +8,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use hub_chassis::http::{Acceptor, Server, ServerLimits};
 use hub_chassis::metrics::{MetricKind, MetricRow, float};
 use hub_chassis::service_manager::ServiceManager;
-use hub_chassis::supervisor::{Ended, Rule, Supervisor};
+use hub_chassis::supervisor::{Ended, Rule, Supervisor, stopped};
 use hub_model::{ClockQuality, HubId, Ulid, UtcMs};
 use hub_store::{
     LogConfig, LogHandle, LogLimits, OpenContext, OpenError, Reader, Recovery, SampleClass, SampleQuery,
 };
+use hub_ui::live::Live;
 use southbound::ingest::IngestSender;
 use southbound::mqtt::{Broker, BrokerHandle, ListenerConfig, MqttConfig, MqttLimits, Surroundings};
 use thiserror::Error;
-use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
 use super::reload::{Reach, Reloader};
@@ -28,16 +29,13 @@ use crate::devices::Devices;
 use crate::driver_tasks::DriverTasks;
 use crate::intake::{INBOX_MESSAGES, Intake, IntakeProbe, Limits, Registry, SharedRegistry};
 use crate::north::{self, Who};
+use crate::room::{QUOTA_RESERVE_BYTES, SAMPLE_EVERY};
 use crate::settings::{Reloads, Settings, SettingsReader};
 use crate::socket::{self, SocketFile};
-use crate::web::{Api, Facts, Listener, Sides, Surface, router};
+use crate::web::{Api, Facts, Listener, LiveHub, Sides, Surface, router};
 
 /// Ended sessions on their way to the log. Full delays the end of further sessions, and nothing else.
 const FORGOTTEN_QUEUE: usize = 64;
-
-/// What the quota must hold beside blocks: two write-ahead files of 8 MiB, the tables around the blocks, the broker's
-/// sessions. Half of the smallest quota.
-const QUOTA_RESERVE_BYTES: u64 = 32 * 1024 * 1024;
 
 /// How far back the start looks for last values: about a block, some milliseconds.
 const RECALLED_RECORDS: u64 = 20_000;
@@ -199,8 +197,7 @@ async fn wire(
     let watched = supervisor.clone();
     api.health_sources.push(Arc::new(move || broker_trouble(&health, &watched)));
     let api = Arc::new(api);
-    spawn_api(web, Surface::Web, &api, &supervisor);
-    spawn_api(local, Surface::Socket, &api, &supervisor);
+    spawn_surfaces(web, local, &api, &supervisor)?;
     spawn_clock(clock, registry, log.clone(), &supervisor);
     // Without an address too: a reload may bring one.
     supervisor.spawn_restarting("link", move || {
@@ -406,12 +403,46 @@ fn facts(config: &Config, recovery: &Recovery, listeners: Vec<Listener>, setting
     }
 }
 
-fn spawn_api<A: Acceptor>(acceptor: A, surface: Surface, api: &Arc<Api>, supervisor: &Supervisor) {
+/// Both surfaces, the stream of the page, and the samples behind its pace of writing.
+fn spawn_surfaces(
+    web: TcpListener,
+    local: UnixListener,
+    api: &Arc<Api>,
+    supervisor: &Supervisor,
+) -> Result<(), StartError> {
+    let mut seed = [0; 8];
+    getrandom::fill(&mut seed).map_err(StartError::Entropy)?;
+    let hub = Arc::new(LiveHub::new(api.clone()));
+    let live = Live::new(hub, u64::from_le_bytes(seed), supervisor.stop_signal());
+    spawn_api(web, Surface::Web, (api, &live), supervisor);
+    spawn_api(local, Surface::Socket, (api, &live), supervisor);
+    supervisor.spawn_restarting("live", move || live.clone().run());
+    let (sampled, stop) = (api.clone(), supervisor.clone());
+    supervisor.spawn_restarting("room", move || sample_written(sampled.clone(), stop.stop_signal()));
+    Ok(())
+}
+
+/// Notes what was written to blocks, until the stop signal.
+async fn sample_written(api: Arc<Api>, mut stop: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(SAMPLE_EVERY) => api.note_written(),
+            () = stopped(&mut stop) => return,
+        }
+    }
+}
+
+fn spawn_api<A: Acceptor>(
+    acceptor: A,
+    surface: Surface,
+    (api, live): (&Arc<Api>, &Live),
+    supervisor: &Supervisor,
+) {
     let server = Arc::new(Server {
         name: surface.name(),
         connection_task: surface.connection_task(),
         acceptor,
-        router: router(api.clone(), surface),
+        router: router(api.clone(), live.clone(), surface),
         limits: ServerLimits::default(),
         counts: api.clone(),
     });

@@ -11,7 +11,7 @@ mod verdict;
 use hub_chassis::number_text::counted;
 use hub_ui::live::message::{Counts, Finding, Level, LinkState, Param, Params};
 
-pub use needs::{NEEDS_MAX, needs};
+pub use needs::{NEEDS_MAX, needs, of_device};
 pub use path::path;
 pub use verdict::verdict;
 
@@ -41,18 +41,20 @@ pub struct Picture {
 /// What keeps the hub from its work; fragments of sentences.
 #[derive(Clone, Debug, Default)]
 pub struct Troubles {
-    /// The log has stopped for good, or a part of the hub has ended.
+    /// The log has stopped for good, or cannot be asked.
     pub fatal: Option<String>,
     /// Nothing reaches the flash.
     pub commits: Option<String>,
     /// Nothing reaches the blocks.
     pub blocks: Option<String>,
+    /// Another part of the hub has ended.
+    pub part: Option<String>,
 }
 
 impl Troubles {
     /// The worst one.
     pub fn worst(&self) -> Option<&str> {
-        [&self.fatal, &self.commits, &self.blocks].into_iter().find_map(Option::as_deref)
+        [&self.fatal, &self.commits, &self.blocks, &self.part].into_iter().find_map(Option::as_deref)
     }
 }
 

@@ -129,14 +129,24 @@ fn need(group: &[&Troubled]) -> Option<Need> {
     let first = group.first()?;
     let mut names: Vec<String> = group.iter().map(|one| one.device.clone()).collect();
     names.sort_unstable();
-    let count = u64::try_from(names.len()).unwrap_or(u64::MAX);
+    let device_count = u64::try_from(names.len()).unwrap_or(u64::MAX);
     names.truncate(NAMES_MAX);
-    let who = match names.as_slice() {
-        [one] if count == 1 => one.clone(),
-        _ => counted(count, "device", "devices"),
+    let finding = match names.as_slice() {
+        [one] if device_count == 1 => of_devices(&first.cause, one, 1),
+        _ => of_devices(&first.cause, &counted(device_count, "device", "devices"), device_count),
     };
-    let are = if count == 1 { "is" } else { "are" };
-    let finding = match &first.cause {
+    Some(Need { finding, devices: names, device_count })
+}
+
+/// What is wrong with one device.
+pub fn of_device(name: &str, cause: &Cause) -> Finding {
+    of_devices(cause, name, 1)
+}
+
+/// `who` are `count` devices.
+fn of_devices(cause: &Cause, who: &str, count: u64) -> Finding {
+    let (are, have, answer) = if count == 1 { ("is", "has", "answers") } else { ("are", "have", "answer") };
+    match cause {
         Cause::Endpoint { endpoint, why } => {
             let text = format!("{endpoint} is out of reach, so {who} {are} not read: {why}.");
             let parts = [("endpoint", endpoint.as_str().into()), ("why", why.as_str().into())];
@@ -153,31 +163,23 @@ fn need(group: &[&Troubled]) -> Option<Need> {
             ];
             finding("unit-silent", Level::Bad, parts, text)
         }
-        Cause::Mqtt { heard_ms: Some(_) } if count > 1 => {
-            let text = format!(
-                "{who} went silent within one minute: look at what they share, such as power or a switch."
-            );
+        Cause::Mqtt { heard_ms } => {
+            let text = match heard_ms {
+                None => format!("{who} {have} said nothing since the hub started."),
+                Some(_) if count == 1 => format!("{who} has gone silent."),
+                Some(_) => {
+                    format!(
+                        "{who} went silent within one minute: look at what they share, such as power or a switch."
+                    )
+                }
+            };
             finding("mqtt-silent", Level::Bad, [], text)
         }
-        Cause::Mqtt { heard_ms: Some(_) } => {
-            finding("mqtt-silent", Level::Bad, [], format!("{who} has gone silent."))
-        }
-        Cause::Mqtt { heard_ms: None } => {
-            let have = if count == 1 { "has" } else { "have" };
-            finding(
-                "mqtt-silent",
-                Level::Bad,
-                [],
-                format!("{who} {have} said nothing since the hub started."),
-            )
-        }
         Cause::Fault { why } => {
-            let answers = if count == 1 { "answers" } else { "answer" };
-            let text = format!("{who} {answers}, but with bad readings: {why}.");
+            let text = format!("{who} {answer}, but with bad readings: {why}.");
             finding("device-fault", Level::Bad, [("why", why.as_str().into())], text)
         }
-    };
-    Some(Need { finding, devices: names, device_count: count })
+    }
 }
 
 #[cfg(test)]

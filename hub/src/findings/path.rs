@@ -161,8 +161,11 @@ mod tests {
     #[test]
     fn trouble_stands_where_it_is() {
         let say = |commits: Option<&str>, blocks: Option<&str>, kept| {
-            let troubles =
-                Troubles { fatal: None, commits: commits.map(Into::into), blocks: blocks.map(Into::into) };
+            let troubles = Troubles {
+                commits: commits.map(Into::into),
+                blocks: blocks.map(Into::into),
+                ..Troubles::default()
+            };
             let path = path(&Picture { troubles, kept, ..Picture::default() });
             (path.hub.code, path.stored.code, path.stored.text)
         };

@@ -6,8 +6,8 @@
 mod outbox;
 mod view;
 
-pub(crate) use view::placed;
-pub use view::{LinkView, link_view};
+pub use view::{LinkView, link_facts, link_view};
+pub(crate) use view::{lost_enrolment, placed};
 
 use std::path::Path;
 use std::sync::Arc;

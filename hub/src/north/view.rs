@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use hub_chassis::number_text;
 use hub_chassis::time_text::format_utc;
+use hub_ui::live::message;
 use northbound::{Failed, LinkState, LinkStatus};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+use crate::findings::LinkFacts;
 
 /// Where the way to central is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -119,6 +122,46 @@ pub fn link_view(status: &LinkStatus, now_ms: u64) -> LinkView {
     view
 }
 
+/// Without its folder the link does not know that the hub was enrolled; what central has confirmed tells.
+const LOST_ENROLMENT: &str = "; the hub was enrolled once, for central has records of it, so its folder `north` with key \
+     and certificate is gone: put back a copy of it, or enrol the hub again with a new token";
+
+/// What to add to the words of a link that is not enrolled.
+pub(crate) fn lost_enrolment(says: &str, confirmed: u64) -> &'static str {
+    if confirmed > 0 && !says.contains("was enrolled") { LOST_ENROLMENT } else { "" }
+}
+
+/// What findings are made from. Unlike those of [`link_view`], these words count no seconds.
+pub fn link_facts(status: &LinkStatus, confirmed: u64) -> LinkFacts {
+    let (state, says) = match &status.state {
+        LinkState::Off => (
+            message::LinkState::Off,
+            "no central is configured (north.central): everything stays here".to_owned(),
+        ),
+        LinkState::NotEnrolled { why } => {
+            (message::LinkState::NotEnrolled, format!("{why}{}", lost_enrolment(why, confirmed)))
+        }
+        LinkState::Connecting { endpoint, last, .. } => {
+            let says = match last {
+                None => format!("connecting to {endpoint}"),
+                Some(failed) => placed(&format!("{}: {}", failed.endpoint, failed.what)),
+            };
+            (message::LinkState::Connecting, says)
+        }
+        LinkState::Connected { endpoint, .. } => {
+            (message::LinkState::Connected, format!("connected to {endpoint}"))
+        }
+        LinkState::Refused { detail, .. } => (message::LinkState::Refused, detail.clone()),
+    };
+    LinkFacts {
+        state,
+        says,
+        enrolled: status.name.is_some(),
+        overtaken: status.overtaken.is_some(),
+        parked: status.lanes.iter().map(|lane| lane.parked).sum(),
+    }
+}
+
 /// Words with their place in front, and the place said once where the words begin with it too.
 pub(crate) fn placed(words: &str) -> String {
     let twice = words
@@ -156,6 +199,30 @@ mod tests {
         assert_eq!(placed("a:1: 127.0.0.1:1 does not answer"), "a:1: 127.0.0.1:1 does not answer");
         assert_eq!(placed("a:1: a:10 does not answer"), "a:1: a:10 does not answer");
         assert_eq!(placed("the hub is being stopped"), "the hub is being stopped");
+    }
+
+    #[test]
+    fn facts_change_with_the_reason_and_not_with_the_time() {
+        let status = |attempt, at_ms| {
+            let (endpoint, what) = ("a.example:7443".to_owned(), "nothing listens there".to_owned());
+            let last = Some(Failed { endpoint: endpoint.clone(), what, at_ms });
+            LinkStatus::new(LinkState::Connecting { endpoint, attempt, last, retry_at_ms: Some(at_ms + 9) })
+        };
+        let facts = link_facts(&status(1, 5), 0);
+        assert_eq!(facts, link_facts(&status(4, 70), 0));
+        assert_eq!(facts.says, "a.example:7443: nothing listens there");
+    }
+
+    #[test]
+    fn an_enrolment_that_is_gone_is_told() {
+        let says = |why: &str, confirmed| {
+            link_facts(&LinkStatus::new(LinkState::NotEnrolled { why: why.to_owned() }), confirmed).says
+        };
+        assert_eq!(says("there is no claim token", 0), "there is no claim token");
+        let gone = "the hub was enrolled, and identity.pem is gone";
+        assert_eq!(says(gone, 5), gone);
+        let said = says("there is no claim token", 5);
+        assert!(said.starts_with("there is no claim token; the hub was enrolled once, "), "{said}");
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! What the handlers share.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::http::StatusCode;
 use hub_chassis::http::{AnswerCounts, ConnectionCounts, Problem, RequestIds};

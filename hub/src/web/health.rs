@@ -79,7 +79,8 @@ impl Api {
         let fatal = self.log.fatal().borrow().clone();
         Troubles {
             fatal: fatal.map(|why| format!("the telemetry log has stopped: {why}")),
-            commits: blocked(stats.blocked_since_ms, now_ms).or_else(|| stalled(stats.writing_since_ms, now_ms)),
+            commits: blocked(stats.blocked_since_ms, now_ms)
+                .or_else(|| stalled(stats.writing_since_ms, now_ms)),
             blocks: self.unsealable(),
             part: self.health_sources.iter().find_map(|source| source()),
         }

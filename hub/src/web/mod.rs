@@ -14,8 +14,10 @@ mod guard;
 mod health;
 mod ledger;
 mod lists;
+mod live;
 mod openapi;
 mod params;
+mod picture;
 mod problem;
 mod read_tests;
 mod readings;
@@ -26,7 +28,8 @@ mod tests;
 
 use std::sync::Arc;
 
-use axum::Router;
+use axum::{Extension, Router};
+use hub_ui::live::Live;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -36,6 +39,7 @@ pub use configuration::ConfigurationStatus;
 pub use enrolment::Enrolled;
 pub use export::Format;
 pub use guard::Surface;
+pub use live::LiveHub;
 pub use read_tests::{ReadTest, ReadingView, RequestView};
 pub use status::{AskedStatus, ClassView, Status};
 
@@ -46,6 +50,7 @@ fn routes() -> (Router<Arc<Api>>, OpenApi) {
         .routes(routes!(health::metrics))
         .routes(routes!(openapi::openapi))
         .routes(routes!(status::status))
+        .routes(routes!(live::stream))
         .routes(routes!(lists::devices))
         .routes(routes!(read_tests::run))
         .routes(routes!(lists::series))
@@ -58,11 +63,12 @@ fn routes() -> (Router<Arc<Api>>, OpenApi) {
 }
 
 /// Every route, behind the guard of one surface.
-pub fn router(api: Arc<Api>, surface: Surface) -> Router {
+pub fn router(api: Arc<Api>, live: Live, surface: Surface) -> Router {
     let guarded = guard::Guard { api: api.clone(), surface };
     let (router, _) = routes();
     router
         .fallback(problem::page_or_nothing)
+        .layer(Extension(live))
         .layer(axum::middleware::from_fn_with_state(guarded, guard::guard))
         .with_state(api)
 }

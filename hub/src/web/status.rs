@@ -1,26 +1,25 @@
 //! `/api/v1/status`: the hub in one object. Its shape is a promise; `relais-hub status` renders it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use hub_chassis::http::Problem;
 use hub_chassis::metrics::MetricRow;
-use hub_chassis::number_text::{counted, thousands};
 use hub_chassis::time_text::format_utc;
-use hub_model::{BootStamp, Gap, GapCause};
+use hub_ui::live::message::{Counts, LinkState, Path};
 use serde::{Deserialize, Serialize};
 use southbound::modbus::{DeviceState, DeviceView};
 use utoipa::ToSchema;
 
 use super::api::{Api, Listener, view_boot};
 use super::configuration::{ConfigurationStatus, configuration};
+use super::picture::LogNow;
 use super::problem::{ProblemView, unreadable};
 use crate::devices::Devices;
-use crate::intake::Registry;
-use crate::north::{LinkView, link_view};
+use crate::findings::{path, verdict};
+use crate::north::{LinkView, link_view, lost_enrolment};
 
 /// A screen of them; `/api/v1/devices` has all.
 const TROUBLED_MAX: usize = 20;
@@ -74,9 +73,18 @@ pub struct Status {
 /// Who is heard.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct DevicesStatus {
-    /// How many devices are how.
-    #[serde(flatten)]
-    pub counts: Counts,
+    /// Devices known.
+    pub known: u64,
+    /// Of these, heard in time.
+    pub live: u64,
+    /// Overdue.
+    pub late: u64,
+    /// Past their deadline.
+    pub silent: u64,
+    /// They answer, and their readings are bad.
+    pub fault: u64,
+    /// Never heard or asked yet.
+    pub not_tested: u64,
     /// Series known.
     pub series: usize,
 }
@@ -248,7 +256,7 @@ fn status_of(api: &Api) -> Result<Status, Problem> {
         uptime_s: api.clock.uptime().as_secs(),
         started_clean: api.facts.started_clean,
         listeners: api.facts.listeners.clone(),
-        devices: DevicesStatus { counts: picture.counts, series },
+        devices: devices(picture.counts, series),
         asked: asked(&api.devices),
         configuration: configuration(api),
         intake: IntakeStatus {
@@ -268,6 +276,11 @@ fn status_of(api: &Api) -> Result<Status, Problem> {
         },
         ledger: log.ledger,
     })
+}
+
+fn devices(counts: Counts, series: usize) -> DevicesStatus {
+    let Counts { devices: known, live, late, silent, fault, not_tested } = counts;
+    DevicesStatus { known, live, late, silent, fault, not_tested, series }
 }
 
 fn asked(devices: &Devices) -> AskedStatus {

@@ -10,12 +10,13 @@ use hub_chassis::config::ByteSize;
 use hub_chassis::supervisor::Supervisor;
 use hub_model::{HubId, Severity, Ulid, UtcMs, Value};
 use hub_store::{LogConfig, OpenContext};
+use hub_ui::live::Live;
 use serde_json::Value as Json;
 use southbound::ingest::{Content, DevicePublish};
 use southbound_wire::{DeviceEvent, DeviceMessage, Reading};
 use tower::ServiceExt;
 
-use super::{Api, Facts, Sides, Surface, router};
+use super::{Api, Facts, LiveHub, Sides, Surface, router};
 use crate::clock::{Clock, EARLIEST_PLAUSIBLE};
 use crate::config::{DevicesConfig, NorthConfig};
 use crate::devices::{DeviceFiles, Devices};
@@ -48,6 +49,7 @@ impl Site {
             site: "test".into(),
             hosts: vec!["localhost".into(), "[::1]".into()],
             quota: ByteSize::from_bytes(1 << 30),
+            seal_after: std::time::Duration::ZERO,
         };
         let facts = Facts {
             hub: recovery.hub,
@@ -99,7 +101,9 @@ impl Site {
     }
 
     async fn ask(&self, surface: Surface, request: Request<Body>) -> Response<Body> {
-        router(self.api.clone(), surface).oneshot(request).await.unwrap()
+        let stop = self.api.supervisor.stop_signal();
+        let live = Live::new(Arc::new(LiveHub::new(self.api.clone())), 1, stop);
+        router(self.api.clone(), live, surface).oneshot(request).await.unwrap()
     }
 
     async fn get(&self, path: &str) -> (StatusCode, String) {

@@ -183,6 +183,8 @@ pub struct LaneProgress {
     pub next: u64,
     /// Numbers central has.
     pub confirmed: u64,
+    /// Numbers that were sent in this run of the hub, or that central has.
+    pub sent: u64,
     /// Bytes under way.
     pub in_flight_bytes: u64,
     /// Numbers central refused and the hub keeps.
@@ -604,6 +606,7 @@ impl HubSync {
             lane: *lane,
             next: state.next,
             confirmed: state.confirmed.len(),
+            sent: state.sent_or_confirmed(),
             in_flight_bytes: state.flight_bytes(),
             parked: state.parked.len(),
         };

@@ -62,6 +62,8 @@ pub(super) struct LaneState {
     ready: VecDeque<Item>,
     flights: BTreeMap<u64, Flight>,
     sent: u64,
+    /// What left this hub since its start, over all connections.
+    left: RangeSet,
     acknowledged_order: u64,
     /// Nothing is fetched before: the log had no answer, or central had no room.
     pub(super) paused_until_ms: Option<u64>,
@@ -199,7 +201,15 @@ impl LaneState {
         let flight =
             Flight { to: item.range.to, bytes: item.wire_bytes(), sent_at_ms: now_ms, order: self.sent };
         self.flights.insert(item.range.from, flight);
+        self.left.insert(item.range);
         Some(item)
+    }
+
+    /// How many numbers left this hub since its start, or are confirmed.
+    pub(super) fn sent_or_confirmed(&self) -> u64 {
+        let mut either = self.confirmed.clone();
+        either.extend_from(&self.left);
+        either.len()
     }
 
     /// Central has these numbers. Returns those that are news.
