@@ -4,6 +4,7 @@
 //! back. Leaves what must hold to the stories in `scenarios/`. Nothing here sleeps blindly: see [`eventually`]. Start
 //! with [`Hub`].
 
+mod agent;
 mod central;
 mod clock;
 mod command;
@@ -20,6 +21,7 @@ mod link;
 mod metrics;
 mod modbus_peer;
 pub mod mqtt;
+mod mqtt_relay;
 pub mod north;
 mod place;
 mod process;
@@ -30,6 +32,7 @@ mod report;
 mod service_manager;
 mod tools;
 
+pub use agent::Agent;
 pub use central::Central;
 pub use clock::{Stopwatch, pause, utc_now};
 pub use command::Output;
@@ -43,6 +46,7 @@ pub use ledger::{Gap, Ledger, LedgerRow};
 pub use link::Link;
 pub use metrics::Metrics;
 pub use modbus_peer::{Held, ModbusPeer};
+pub use mqtt_relay::{MqttRelay, Published};
 pub use place::{Place, target_dir};
 pub use process::{Ended, Process, clean_command};
 pub use publisher::{Publisher, PublisherKind, Tally, check_value};
