@@ -35,7 +35,7 @@ impl Answer {
     }
 
     /// Takes an answer apart; `None` when the bytes are not a whole one.
-    fn parse(bytes: &[u8]) -> Option<Answer> {
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Answer> {
         let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
         let head = std::str::from_utf8(&bytes[..end]).ok()?;
         let mut lines = head.split("\r\n");

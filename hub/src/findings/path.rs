@@ -97,12 +97,12 @@ fn central(link: &LinkFacts, central: &CentralFacts) -> Hop {
             let text = format!("{} confirmed", thousands(central.confirmed));
             hop("confirmed-all", HopLevel::Good, [("confirmed", central.confirmed.into())], text)
         }
-        count => hop(
-            "behind",
-            HopLevel::Warn,
-            [("unconfirmed", count.into())],
-            format!("{} to send", thousands(count)),
-        ),
+        count => {
+            // With the link up it is on its way: every seal makes some of it, and central is left if it confirms nothing.
+            let level = if link.state == LinkState::Connected { HopLevel::Good } else { HopLevel::Warn };
+            let parts = [("unconfirmed", count.into())];
+            hop("behind", level, parts, format!("{} to send", thousands(count)))
+        }
     }
 }
 
@@ -148,9 +148,12 @@ mod tests {
                 ("working", HopLevel::Good, "working"),
                 ("safe", HopLevel::Good, "1,250 records safe"),
                 ("connected", HopLevel::Good, "connected"),
-                ("behind", HopLevel::Warn, "40 to send"),
+                ("behind", HopLevel::Good, "40 to send"),
             ],
         );
+        let away = LinkFacts { state: LinkState::Connecting, ..link.clone() };
+        let hop = path(&Picture { link: away, ..picture.clone() }).central;
+        assert_eq!((hop.level, hop.text.as_str()), (HopLevel::Warn, "40 to send"));
         let done = CentralFacts { unconfirmed: 10, ..central };
         let hop = path(&Picture { central: done, ..picture.clone() }).central;
         assert_eq!((hop.code.as_str(), hop.text.as_str()), ("confirmed-all", "1,200 confirmed"));
