@@ -9,7 +9,7 @@ export CARGO_TERM_COLOR ?= never
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 RUN_DIR := $(TARGET)/run
 
-.PHONY: help ui build run test soak check-all bench fmt clean-run
+.PHONY: help ui build run demo test soak check-all bench fmt clean-run
 
 help: ## list the targets
 	@echo 'make TARGET, where TARGET is one of:'
@@ -18,14 +18,18 @@ help: ## list the targets
 ui: ## build the technician's page into hub-ui/web/dist (needs Node.js)
 	@hub-ui/web/scripts/build.sh
 
-build: ui ## build the release binaries: target/release/relais-hub, relais-central, relais
+build: ui ## build the release binaries: target/release/relais-hub, relais-central, relais; target/agent/relais-agent
 	cargo build --release --locked --package hub --package northbound-central --package northbound-cli
+	cargo build --profile agent --locked --package device-agent
 
 run: build ## start a hub on its built-in defaults; data in target/run
 	@mkdir -p $(RUN_DIR)
 	@tests/scripts/try-next.sh $(TARGET)/release/relais-hub $(RUN_DIR)
 	@exec env RELAIS__STORAGE__DIR=$(RUN_DIR)/data RELAIS__SOCKET__PATH=$(RUN_DIR)/hub.sock \
 		$(TARGET)/release/relais-hub run
+
+demo: ## run a whole simulated site with its page; DEMO_KEEP=1 keeps data, DEMO_PROFILE=debug builds faster
+	@exec env DEMO_KEEP='$(DEMO_KEEP)' DEMO_PROFILE='$(DEMO_PROFILE)' tests/scripts/demo.sh
 
 test: ## everything a change must pass, in under 45 minutes on 2 cores
 	@tests/scripts/test.sh
@@ -44,5 +48,6 @@ bench: ## measure against references: figure, ours, reference, ratio, budget
 fmt: ## format the Rust code
 	cargo fmt --all
 
-clean-run: ## delete what `make run` and broken-off tests left behind
-	rm -rf $(RUN_DIR) $(TARGET)/tmp
+clean-run: ## delete what `make run`, `make demo` and broken-off tests left behind
+	@! mountpoint -q $(TARGET)/demo/disk || umount $(TARGET)/demo/disk
+	rm -rf $(RUN_DIR) $(TARGET)/tmp $(TARGET)/demo

@@ -12,7 +12,7 @@ use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS, Request};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::model::Model;
-use super::outbox::{Outbox, OutboxCounts, WINDOW};
+use super::outbox::{Message, Outbox, OutboxCounts, WINDOW};
 use super::payload::messages;
 use crate::clock;
 
@@ -58,6 +58,12 @@ impl Device {
         self.outbox().counts()
     }
 
+    /// Says this, too.
+    pub(super) fn say(&self, new: Vec<Message>) {
+        new.into_iter().for_each(|message| self.outbox().push(message));
+        self.hand_over();
+    }
+
     fn outbox(&self) -> MutexGuard<'_, Outbox> {
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -94,9 +100,7 @@ pub(super) async fn measure(device: Arc<Device>, mut model: Box<dyn Model>) {
         next = (next + model.interval()).max(clock::now());
         let said = model.step();
         if !device.is_silent() {
-            let new = messages(device.name, &said, clock::utc_ms());
-            new.into_iter().for_each(|message| device.outbox().push(message));
-            device.hand_over();
+            device.say(messages(device.name, &said, clock::utc_ms()));
         }
     }
 }

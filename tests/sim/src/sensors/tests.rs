@@ -191,6 +191,17 @@ fn a_silent_device_says_nothing_and_its_world_goes_on() {
 }
 
 #[test]
+fn a_report_is_sent_by_one_that_speaks() {
+    let (_listener, hub) = broker();
+    let sensors = Sensors::start(hub, 1).unwrap();
+    sensors.set_silent("cold-room", true);
+    assert_eq!(sensors.report(), Some("boiler"));
+    eventually("the report to wait", || sensors.states()[1].waiting >= 40);
+    Sensors::NAMES.iter().for_each(|name| assert!(sensors.set_silent(name, true)));
+    assert_eq!(sensors.report(), None);
+}
+
+#[test]
 fn all_devices_are_there_and_dropping_them_ends_their_connections() {
     let (listener, hub) = broker();
     let sensors = Sensors::start(hub, 1).unwrap();

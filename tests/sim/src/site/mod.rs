@@ -144,7 +144,10 @@ impl Site {
 
     fn cut(&self) -> Result<&'static str, String> {
         self.relay()?.cut();
-        Ok("the link is cut; the hub keeps what central does not get; `mend` mends it")
+        Ok(
+            "the link is cut: what central lacks grows from now on, and after 90 s of silence the hub calls it \
+            away; `mend` mends it",
+        )
     }
 
     fn mend(&self) -> Result<&'static str, String> {
@@ -180,8 +183,11 @@ impl Site {
     }
 
     fn fill(&self) -> Result<String, String> {
-        let taken = self.disk()?.fill().map_err(told)?;
-        Ok(format!("the hub's disk is full: {} KiB more are taken; `free` gives all back", taken / 1024))
+        let taken = self.disk()?.fill().map_err(told)? / 1024;
+        // Inside its own files a hub has room for some minutes. It needs more at once when much comes at once.
+        let report = self.sensors.report().map(|name| format!(" {name} sends a report of 300 KB meanwhile,"));
+        let report = report.unwrap_or_default();
+        Ok(format!("the hub's disk is full: {taken} KiB more are taken;{report} and `free` gives all back"))
     }
 
     fn free(&self) -> Result<&'static str, String> {
