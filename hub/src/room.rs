@@ -55,6 +55,18 @@ impl Written {
     }
 }
 
+/// Room left on a file system is shared with everything on the machine: told to 16 MiB, it does not change all the time.
+pub const fn coarse_bytes(bytes: u64) -> u64 {
+    bytes & !(16 * 1024 * 1024 - 1)
+}
+
+/// The first two digits of a number, the others as zeros: no pace is known better than that, and a number that changes
+/// every second tells nobody anything.
+pub fn two_digits(number: u64) -> u64 {
+    let unit = 10_u64.pow(number.checked_ilog10().unwrap_or(0).saturating_sub(1));
+    number / unit * unit
+}
+
 /// How long the room lasts until the oldest records are given up: what the quota leaves to blocks, and what the file
 /// system has. `None` at a pace of 0.
 pub fn left_s(
@@ -92,6 +104,13 @@ mod tests {
         assert_eq!(written.samples.len(), SAMPLES_MAX);
         let per_day = written.bytes_per_day(1_000 + 999 * 300_000, 500 * MIB + 499 * 1024, 0);
         assert_eq!(per_day, Some(288 * 1024));
+    }
+
+    #[test]
+    fn what_moves_all_the_time_is_told_coarsely() {
+        let digits = [0, 9, 42, 987, 12_345, u64::MAX].map(two_digits);
+        assert_eq!(digits, [0, 9, 42, 980, 12_000, 18_000_000_000_000_000_000]);
+        assert_eq!([5 * MIB, 17 * MIB, 33 * MIB].map(coarse_bytes), [0, 16 * MIB, 32 * MIB]);
     }
 
     #[test]

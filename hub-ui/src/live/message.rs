@@ -441,13 +441,15 @@ pub struct Room {
     pub used_bytes: u64,
     /// Allowed.
     pub quota_bytes: u64,
-    /// Free on the file system, for this program.
+    /// Free on the file system, for this program; rounded down to 16 MiB.
     #[schema(required)]
     pub disk_free_bytes: Option<u64>,
-    /// What is written to blocks in a day, at the pace of the last hours; null before that is known.
+    /// What is written to blocks in a day, at the pace of up to the last 24 h, in two digits; null while the hub runs for
+    /// less than 5 minutes, and less than blocks may take to be written (`storage.seal_after`).
     #[schema(required)]
     pub bytes_per_day: Option<u64>,
-    /// How long the room lasts at this pace until the oldest records are given up; null where the pace is not known or 0.
+    /// How long the room lasts at this pace until the oldest records are given up, in two digits; null where the
+    /// pace is not known or 0.
     #[schema(required)]
     pub left_s: Option<u64>,
 }

@@ -7,7 +7,7 @@ use super::super::api::Api;
 use super::super::picture::LogNow;
 use super::super::status::ClassView;
 use crate::findings::Troubles;
-use crate::room::left_s;
+use crate::room::{coarse_bytes, left_s, two_digits};
 
 /// The ledger, with what left the hub, and the room.
 pub(super) fn data(api: &Api, log: &LogNow, troubles: &Troubles, lanes: &[LaneProgress]) -> Data {
@@ -52,14 +52,16 @@ fn class_now(class: &ClassView, sent: u64) -> ClassNow {
 fn room(api: &Api) -> Room {
     let quota_bytes = api.facts.settings.now().quota.bytes();
     let disk_free_bytes = api.disk_free();
-    let bytes_per_day = api.bytes_per_day();
+    let bytes_per_day = api.bytes_per_day().map(two_digits);
     let held = api.log.stats().block_bytes_held;
     Room {
         used_bytes: api.storage_used(),
         quota_bytes,
-        disk_free_bytes,
+        disk_free_bytes: disk_free_bytes.map(coarse_bytes),
         bytes_per_day,
-        left_s: bytes_per_day.and_then(|pace| left_s(quota_bytes, held, disk_free_bytes, pace)),
+        left_s: bytes_per_day
+            .and_then(|pace| left_s(quota_bytes, held, disk_free_bytes, pace))
+            .map(two_digits),
     }
 }
 
