@@ -3,7 +3,7 @@
 /// Bounds of a block, the same for writing and reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Records in a block. Memory to decode one is some 110 bytes for each.
+    /// Records in a block. Decoding takes up to 250 bytes of memory for each.
     pub records_max: u32,
     /// Bytes of an encoded block, header included.
     pub block_bytes_max: usize,

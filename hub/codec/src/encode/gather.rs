@@ -9,6 +9,9 @@ use crate::error::EncodeError;
 use crate::limits::Limits;
 use crate::timeline::{Timeline, Wall};
 
+/// Timelines of one hash that are compared: more are made only by someone who wants to, and are not shared.
+const SAME_HASH_MAX: usize = 4;
+
 /// Samples by series. Series are numbered as they first occur.
 #[derive(Debug, Default)]
 pub(super) struct Gathered<'a> {
@@ -152,7 +155,8 @@ impl<'a> Gathered<'a> {
             let Series { count, begin, moments, .. } = self.series[at];
             let places = &self.places[begin..begin + count as usize];
             let same = known.entry((moments, count)).or_default();
-            let found = same.iter().find(|timeline| self.is_of(&self.timelines[**timeline], places));
+            let mut candidates = same.iter().rev().take(SAME_HASH_MAX);
+            let found = candidates.find(|timeline| self.is_of(&self.timelines[**timeline], places));
             let timeline = match found {
                 Some(found) => *found,
                 None => {

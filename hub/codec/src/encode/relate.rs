@@ -31,10 +31,10 @@ pub(super) fn relate(
     let mut last_of_length: HashMap<usize, usize> = HashMap::new();
     for number in by_length {
         let timeline = &timelines[number];
-        let within = neighbours(gathered, first_places[number], number)
+        let may_lead = |other: usize| rising[other] && found[other].is_none();
+        let within = neighbours(gathered, first_places[number], number, may_lead)
             .into_iter()
             .flatten()
-            .filter(|other| found[*other].is_none() && rising[*other])
             .find_map(|other| Some((other, Relation::Within(timeline.within(&timelines[other])?))));
         let beside = || {
             let other = *last_of_length.get(&timeline.mono.len())?;
@@ -60,8 +60,13 @@ fn first_places(gathered: &Gathered<'_>) -> Vec<usize> {
     places
 }
 
-/// Longer timelines of records beside this one, of the same moment.
-fn neighbours(gathered: &Gathered<'_>, place: usize, number: usize) -> [Option<usize>; CANDIDATES_MAX] {
+/// Longer timelines of records beside a timeline's first, of the same moment.
+fn neighbours(
+    gathered: &Gathered<'_>,
+    place: usize,
+    number: usize,
+    may_lead: impl Fn(usize) -> bool,
+) -> [Option<usize>; CANDIDATES_MAX] {
     let length = gathered.timelines[number].mono.len();
     let sample = gathered.samples[place];
     let same = |at: &usize| {
@@ -75,7 +80,7 @@ fn neighbours(gathered: &Gathered<'_>, place: usize, number: usize) -> [Option<u
     let mut last = number;
     for at in before.chain(behind) {
         let other = gathered.series[gathered.arrived[at] as usize].timeline;
-        if other == last || gathered.timelines[other].mono.len() <= length {
+        if other == last || gathered.timelines[other].mono.len() <= length || !may_lead(other) {
             continue;
         }
         last = other;
