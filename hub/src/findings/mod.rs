@@ -122,6 +122,8 @@ pub struct CentralFacts {
     pub unconfirmed: u64,
     /// Of these, not on their way: they are in no block yet, and need not be.
     pub unsealed: u64,
+    /// Something is to be sent, and nothing was confirmed for a while.
+    pub is_stalled: bool,
 }
 
 impl CentralFacts {

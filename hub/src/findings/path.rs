@@ -98,8 +98,9 @@ fn central(link: &LinkFacts, central: &CentralFacts) -> Hop {
             hop("confirmed-all", HopLevel::Good, [("confirmed", central.confirmed.into())], text)
         }
         count => {
-            // With the link up it is on its way: every seal makes some of it, and central is left if it confirms nothing.
-            let level = if link.state == LinkState::Connected { HopLevel::Good } else { HopLevel::Warn };
+            // With the link up it is on its way: every seal makes some of it.
+            let is_on_its_way = link.state == LinkState::Connected && !central.is_stalled;
+            let level = if is_on_its_way { HopLevel::Good } else { HopLevel::Warn };
             let parts = [("unconfirmed", count.into())];
             hop("behind", level, parts, format!("{} to send", thousands(count)))
         }
@@ -138,7 +139,7 @@ mod tests {
     fn a_busy_one_says_how_far_it_is() {
         let counts = Counts { devices: 5, live: 3, late: 2, ..Counts::default() };
         let link = LinkFacts { state: LinkState::Connected, enrolled: true, ..LinkFacts::default() };
-        let central = CentralFacts { confirmed: 1_200, unconfirmed: 50, unsealed: 10 };
+        let central = CentralFacts { confirmed: 1_200, unconfirmed: 50, unsealed: 10, is_stalled: false };
         let kept = Kept { stored: 1_250, ..Kept::default() };
         let picture = Picture { counts, link: link.clone(), central, kept, ..Picture::default() };
         check(
@@ -154,6 +155,9 @@ mod tests {
         let away = LinkFacts { state: LinkState::Connecting, ..link.clone() };
         let hop = path(&Picture { link: away, ..picture.clone() }).central;
         assert_eq!((hop.level, hop.text.as_str()), (HopLevel::Warn, "40 to send"));
+        let stalled = CentralFacts { is_stalled: true, ..central };
+        let hop = path(&Picture { central: stalled, ..picture.clone() }).central;
+        assert_eq!(hop.level, HopLevel::Warn, "the link counts as up, and nothing arrives");
         let done = CentralFacts { unconfirmed: 10, ..central };
         let hop = path(&Picture { central: done, ..picture.clone() }).central;
         assert_eq!((hop.code.as_str(), hop.text.as_str()), ("confirmed-all", "1,200 confirmed"));

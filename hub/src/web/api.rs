@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 
 use super::guard::Surface;
 use super::problem::internal;
+use super::progress::Progress;
 use crate::clock::Clock;
 use crate::devices::Devices;
 use crate::intake::SharedRegistry;
@@ -61,6 +62,7 @@ pub struct Api {
     /// How fast blocks are written.
     written: Mutex<Written>,
     pub(super) request_ids: RequestIds,
+    pub(super) progress: Progress,
     pub(super) exports: Arc<Semaphore>,
     pub(super) queries: Arc<Semaphore>,
 }
@@ -167,6 +169,7 @@ impl Api {
             metric_sources: Vec::new(),
             health_sources: Vec::new(),
             counts: WebCounts::default(),
+            progress: Progress::default(),
             exports: Arc::new(Semaphore::new(EXPORTS_MAX)),
             queries: Arc::new(Semaphore::new(QUERIES_MAX)),
         }

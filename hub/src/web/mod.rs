@@ -19,6 +19,7 @@ mod openapi;
 mod params;
 mod picture;
 mod problem;
+mod progress;
 mod read_tests;
 mod readings;
 mod status;

@@ -41,11 +41,13 @@ impl Api {
             damaged: damaged.iter().map(|(_, range)| range.len()).sum(),
             balanced: ledger.iter().all(|class| class.balanced),
         };
-        let central = CentralFacts {
+        let mut central = CentralFacts {
             confirmed,
             unconfirmed: sum(|class| class.next).saturating_sub(confirmed),
             unsealed: sum(|class| class.tail).saturating_sub(self.log.overdue_records()),
+            is_stalled: false,
         };
+        central.is_stalled = self.progress.is_stalled(confirmed, central.to_send(), self.clock.now().mono_ms);
         Ok(LogNow { kept, central, gaps_mark: mark(&gaps, &damaged), ledger })
     }
 

@@ -5,10 +5,15 @@ use hub_chassis::number_text::counted;
 use super::api::{Api, Listener};
 
 impl Api {
-    /// Whether the hub works, and where it listens; or why it does not.
+    /// Whether the hub works, and where it listens; or why it does not. And whether the last reload was refused, which
+    /// `systemctl reload` cannot say.
     pub fn status_line(&self) -> String {
         let (devices, _) = self.registry.lock().sizes();
-        line(self.trouble(), devices, &self.facts.listeners)
+        let mut line = line(self.trouble(), devices, &self.facts.listeners);
+        if self.facts.settings.reloads().last.is_some_and(|(_, is_taken)| !is_taken) {
+            line.push_str("; the last reload was refused, `relais-hub status` says why");
+        }
+        line
     }
 }
 

@@ -281,6 +281,30 @@ async fn only_reading_under_our_own_names_is_allowed() {
 }
 
 #[tokio::test]
+async fn pages_have_a_policy_of_their_own_and_the_api_loads_nothing() {
+    let site = Site::new("page");
+    let ask = async |path: &str| {
+        let request = Request::get(path).header(header::HOST, "localhost").body(Body::empty()).unwrap();
+        let response = site.ask(Surface::Web, request).await;
+        let header = |name: &str| {
+            response.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
+        };
+        let found = (response.status().as_u16(), header("content-type"), header("content-security-policy"));
+        (found, header("cache-control"), header("access-control-allow-origin"))
+    };
+    for path in ["/", "/devices/meter.1/history"] {
+        let ((status, kind, policy), cache, _) = ask(path).await;
+        assert_eq!((status, kind.as_str(), cache.as_str()), (200, "text/html; charset=utf-8", "no-cache"));
+        assert!(policy.starts_with("default-src 'self';"), "{policy}");
+    }
+    for path in ["/api/v1/status", "/api/v1/stream", "/openapi.json"] {
+        let ((status, _, policy), cache, cors) = ask(path).await;
+        assert_eq!((status, cache.as_str(), cors.as_str()), (200, "no-store", ""), "{path}");
+        assert!(policy.starts_with("default-src 'none';"), "{policy}");
+    }
+}
+
+#[tokio::test]
 async fn wrong_questions_get_a_problem_with_a_code() {
     let site = Site::new("problems");
     site.say("a", "t", Some(Value::F64(1.0)), None).await;
