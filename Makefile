@@ -9,7 +9,7 @@ export CARGO_TERM_COLOR ?= never
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 RUN_DIR := $(TARGET)/run
 
-.PHONY: help ui build run demo test soak check-all bench fmt clean-run
+.PHONY: help ui build run demo deb check-deb test soak check-all bench fmt clean-run
 
 help: ## list the targets
 	@echo 'make TARGET, where TARGET is one of:'
@@ -30,6 +30,13 @@ run: build ## start a hub on its built-in defaults; data in target/run
 
 demo: ## run a whole simulated site with its page; DEMO_KEEP=1 keeps data, DEMO_PROFILE=debug builds faster
 	@exec env DEMO_KEEP='$(DEMO_KEEP)' DEMO_PROFILE='$(DEMO_PROFILE)' tests/scripts/demo.sh
+
+deb: build ## build the Debian packages into target/deb (as root it installs debhelper when missing)
+	cargo build --release --locked --package packaging-manual
+	@packaging/build-deb.sh
+
+check-deb: deb ## install, use, upgrade, remove and purge the packages in a booted Debian 12 of its own (as root)
+	@tests/scripts/check_deb.sh
 
 test: ## everything a change must pass, in under 45 minutes on 2 cores
 	@tests/scripts/test.sh

@@ -58,19 +58,20 @@ install -m 644 device-agent/default.toml "$stage/conf/agent.toml"
 "$manual" "$stage"
 
 # Documentation keeps its folders, so that links between pages lead somewhere.
-docs() { # docs PACKAGE CRATE FILE…
-    local package=$1 crate=$2 notices=()
+docs() { # docs PACKAGE CRATE NAME…: the pages of these names
+    local package=$1 crate=$2 notices=() names=()
     shift 2
+    for name; do names+=(-o -path "./$name"); done
     [ "$crate" != hub ] || notices=(hub-ui/web/node_modules svelte uplot)
     mkdir -p "$stage/doc/$package"
-    (cd docs && cp -r --parents "$@" "$stage/doc/$package")
+    (cd docs && find . -name '*.md' \( -false "${names[@]}" \) -exec cp --parents {} "$stage/doc/$package" \;)
     packaging/notices.py "$crate" ${notices[@]+"${notices[@]}"} >"$stage/doc/$package/third-party.txt"
     echo "doc/$package/*" >"$stage/debian/$package.docs"
 }
-docs relais-hub hub cli.md api.md mqtt.md modbus.md how-to explanation formats
-docs relais-central northbound-central central.md how-to/install.md
-docs relais northbound-cli relais.md
-docs relais-agent device-agent agent.md how-to/install.md
+docs relais-hub hub '*'
+docs relais-central northbound-central '*/central.md' '*/install.md'
+docs relais northbound-cli '*/relais.md'
+docs relais-agent device-agent '*/agent.md' '*/install.md'
 
 (cd "$stage" && dpkg-buildpackage --build=binary --no-sign --jobs=2 >"$stage.log" 2>&1) || {
     tail -n 40 "$stage.log" >&2

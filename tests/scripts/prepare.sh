@@ -22,6 +22,7 @@ need mosquitto test -x /usr/sbin/mosquitto
 need mosquitto-clients command -v mosquitto_pub
 need python3 python3 --version
 need python3-venv python3 -c 'import venv, ensurepip'
+need systemd command -v systemd-analyze
 
 if [ "${#missing[@]}" -gt 0 ]; then
     if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then

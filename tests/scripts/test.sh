@@ -52,6 +52,7 @@ stage format "cargo fmt --check" cargo fmt --all --check || true
 stage sources "licences, sources, banned crates, duplicates" python3 tests/scripts/check_dependencies.py || true
 stage clippy "clippy on all targets, warnings are errors" \
     cargo clippy --workspace --all-targets --locked --keep-going -- -D warnings || true
+stage units "systemd understands the services, and none is exposed" tests/scripts/check_units.sh || true
 must build "tests, relais-hub, relais-central and relais" \
     cargo build --workspace --all-targets --profile test --locked
 stage unit "unit and property tests, dependency arrows" unit_tests || true
