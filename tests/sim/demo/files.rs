@@ -52,7 +52,7 @@ pub(crate) fn hub(ports: &Ports, paths: HubPaths<'_>) -> String {
 /// The meter's device file.
 pub(crate) fn meter(ports: &Ports) -> String {
     format!(
-        "# The simulated meter: see docs/modbus.md for what else a device file can hold.\n\
+        "# The simulated meter: see docs/reference/modbus.md for what else a device file can hold.\n\
          name = \"meter\"\ndriver = \"modbus\"\nendpoint = \"tcp://{}\"\nunit = {}\n\
          profile = \"eastron-sdm630\"\ninterval = \"2s\"\n\n[tags]\nroom = \"cellar\"\n",
         ports.modbus,

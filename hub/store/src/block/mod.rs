@@ -1,7 +1,7 @@
 //! Sealed blocks: a run of records of one class and one boot, encoded once and never again.
 //!
 //! This first codec writes plain columns and lets zstd-1 shrink them together; version 1 may change until v0.1.0.
-//! Byte by byte: `docs/formats/block.md`.
+//! Byte by byte: `docs/reference/formats/block.md`.
 
 mod body;
 mod header;

@@ -3,7 +3,7 @@
 //! Owns the files `wal-NNN`. Invariants: a page that holds an acknowledged commit is never rewritten; a file is used
 //! again only when everything in it is in the tables; a file holds no commit before the tables list it, and goes only
 //! when they do not list it any more; write N+1 starts after the sync of N. Formats are described in
-//! `docs/formats/wal.md`; the order of reading is [`header`], [`commit`], [`frame`], then [`recovery`].
+//! `docs/reference/formats/wal.md`; the order of reading is [`header`], [`commit`], [`frame`], then [`recovery`].
 
 pub(crate) mod commit;
 pub(crate) mod frame;
