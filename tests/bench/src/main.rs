@@ -1,13 +1,15 @@
-//! `make bench`: what the hub costs and what it carries, beside a reference measured in the same run.
+//! `make bench`: what hub, agent and page cost and what the hub carries, beside a reference measured in the same run.
 //!
 //! Prints one table: figure, ours, reference, ratio, budget. Rounds of ours and of the reference take turns, and
 //! medians are shown. Nothing here fails because of a time: a budget missed is a row to talk about.
 
+mod agent_process;
 mod hub_process;
 mod intake;
 mod load;
 mod log;
 mod measure;
+mod page;
 mod reopen;
 mod small_commits;
 mod sqlite;
@@ -43,6 +45,12 @@ fn main() {
     }
     if wanted("hub") {
         hub_process::measure(&folder, &mut table);
+    }
+    if wanted("agent") {
+        agent_process::measure(&mut table);
+    }
+    if wanted("page") {
+        page::measure(&mut table);
     }
     table.show_and_save(&folder.join("results.txt"));
 }

@@ -9,6 +9,8 @@ use rustix::fs::{major, minor, sync};
 use rustix::time::{ClockId, clock_gettime};
 use site_tests::Stopwatch;
 
+use crate::intake::as_f64;
+
 /// What a piece of work took.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Usage {
@@ -46,6 +48,22 @@ fn device_writes(folder: &Path) -> Option<u64> {
     let stat = format!("/sys/dev/block/{}:{}/stat", major(device), minor(device));
     let sectors: u64 = fs::read_to_string(stat).ok()?.split_whitespace().nth(6)?.parse().ok()?;
     Some(sectors * 512)
+}
+
+/// What a process occupies, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Memory {
+    /// Of pages it shares, its share.
+    pub(crate) pss: f64,
+    /// All pages in RAM.
+    pub(crate) rss: f64,
+}
+
+/// What a process occupies now.
+pub(crate) fn memory(id: u32) -> Memory {
+    let rollup = fs::read_to_string(format!("/proc/{id}/smaps_rollup")).expect("the kernel has smaps_rollup");
+    let bytes = |word: &str| as_f64(field(&rollup, word) * 1024);
+    Memory { pss: bytes("Pss:"), rss: bytes("Rss:") }
 }
 
 /// The number after a word at the start of a line.

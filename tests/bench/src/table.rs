@@ -17,6 +17,8 @@ pub(crate) enum Show {
     Bytes,
     /// 12.3 MB (millions of bytes).
     Megabytes,
+    /// 12.3 kB (thousands of bytes).
+    Kilobytes,
     /// 12.3 ms, of seconds given.
     Milliseconds,
     /// 1.23 s.
@@ -29,6 +31,7 @@ impl Show {
             Show::PerSecond => format!("{}/s", thousands(value)),
             Show::Bytes => format!("{} B", thousands(value)),
             Show::Megabytes => format!("{:.1} MB", value / 1e6),
+            Show::Kilobytes => format!("{:.1} kB", value / 1e3),
             Show::Milliseconds => format!("{:.1} ms", value * 1e3),
             Show::Seconds => format!("{value:.2} s"),
         }
@@ -42,6 +45,12 @@ impl Table {
         let reference = reference.map_or_else(|| "-".to_owned(), |reference| show.text(reference));
         eprintln!("measured: {figure}: {}", show.text(ours));
         self.0.push([figure.to_owned(), show.text(ours), reference, ratio, budget.to_owned()]);
+    }
+
+    /// Adds a figure that could not be measured, and why.
+    pub(crate) fn skip(&mut self, figure: &str, why: &str, budget: &str) {
+        eprintln!("skipped: {figure}: {why}");
+        self.0.push([figure, why, "-", "-", budget].map(str::to_owned));
     }
 
     /// Prints the table and keeps a copy.
