@@ -9,7 +9,7 @@ export CARGO_TERM_COLOR ?= never
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 RUN_DIR := $(TARGET)/run
 
-.PHONY: help ui build run demo deb check-deb test soak check-all bench fmt clean-run
+.PHONY: help ui build run demo deb check-deb test soak check-all bench pictures fmt clean-run
 
 help: ## list the targets
 	@echo 'make TARGET, where TARGET is one of:'
@@ -51,6 +51,10 @@ check-all: ## everything there is: test, bench and soak
 
 bench: ## measure against references: figure, ours, reference, ratio, budget
 	@tests/scripts/bench.sh
+
+pictures: ui ## take the pictures of docs/pictures anew: every page, 390, 820 and 1280 px, light and dark
+	@tests/scripts/prepare.sh
+	RELAIS_PICTURES=$(CURDIR)/docs/pictures cargo test --locked --package site-tests --test the_page
 
 fmt: ## format the Rust code
 	cargo fmt --all

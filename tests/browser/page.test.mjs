@@ -289,7 +289,7 @@ test('in French, not a word of the hub stays English', async () => {
   const { page, context } = await openPage(browser, `${base}/`, { locale: 'fr-FR' });
   await control(site, 'cut');
   await control(site, 'silence cold-room');
-  const now = await says(page, 'it says both in French', 90_000, (now) => now.devices['cold-room']?.state === 'Muet' && now.path.Liaison?.level !== 'good');
+  const now = await says(page, 'it says both in French', 150_000, (now) => now.devices['cold-room']?.state === 'Muet' && now.path.Liaison?.level !== 'good');
   await control(site, 'reset');
   const words = [now.verdict, ...now.needs, ...Object.values(now.path).map((stop) => stop.says)].join(' ');
   assert.doesNotMatch(words, /\b(is|are|the|of|live|lost|records|working|reach|wait)\b/);
