@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
-use site_tests::{Demo, Place, Stopwatch, eventually, report};
+use site_tests::{Demo, EventStream, Place, Stopwatch, eventually, report};
 
 /// A metric of each device.
 const METRICS: [(&str, &str); 4] =
@@ -19,8 +19,10 @@ const CUT_DEADLINE: Duration = Duration::from_secs(120);
 const MEND_DEADLINE: Duration = Duration::from_secs(100);
 /// For blocks that cannot be written to be told, and to be written again.
 const DISK_DEADLINE: Duration = Duration::from_secs(40);
-/// For a device's silence: readings of the others must come meanwhile.
-const SILENCE_DEADLINE: Duration = Duration::from_secs(40);
+/// For readings of a device to come, or what it sent last to be stored.
+const READING_DEADLINE: Duration = Duration::from_secs(40);
+/// For a device to be called silent: that of 5 s is after 50 s.
+const SILENCE_DEADLINE: Duration = Duration::from_secs(90);
 
 fn number(value: &Value, path: &str) -> u64 {
     value.pointer(path).and_then(Value::as_u64).unwrap_or_else(|| panic!("no {path} in {value}"))
@@ -40,8 +42,44 @@ fn sensor(demo: &Demo, name: &str) -> (u64, u64) {
     )
 }
 
-fn link(demo: &Demo) -> String {
-    demo.status()["link"]["state"].as_str().unwrap_or_default().to_owned()
+/// Waits until the page shows what is looked for: a probe of each message that has the site, or the device.
+fn until_shown<T>(
+    demo: &Demo,
+    within: Duration,
+    what: &str,
+    probe: impl FnMut(&Value) -> Result<T, String>,
+) -> T {
+    let stream = EventStream::open(demo.page(), "/api/v1/stream", None, "");
+    let mut stream = stream.unwrap_or_else(|answer| panic!("{}", answer.text()));
+    stream.until(within, what, probe)
+}
+
+/// Waits until this stop of the path strip says this.
+fn until_hop(demo: &Demo, within: Duration, hop: &str, code: &str) {
+    until_shown(demo, within, &format!("{hop} to be {code}"), |message| {
+        let site = &message["site"];
+        let found = &site["path"][hop]["code"];
+        if found == code { Ok(()) } else { Err(format!("{hop} is {found}, {}", site["verdict"])) }
+    });
+}
+
+/// The codes of the verdict's clauses, worst first.
+fn verdict(demo: &Demo) -> Vec<String> {
+    until_shown(demo, READING_DEADLINE, "the verdict", |message| {
+        let clauses = message["site"]["verdict"].as_array().ok_or("unchanged")?;
+        Ok(clauses.iter().filter_map(|clause| clause["code"].as_str().map(str::to_owned)).collect())
+    })
+}
+
+/// Waits until a device is in this state.
+fn until_state(demo: &Demo, within: Duration, name: &str, state: &str) {
+    until_shown(demo, within, &format!("{name} to be {state}"), |message| {
+        let devices = message["devices"].as_array().ok_or("no devices")?;
+        match devices.iter().find(|device| device["name"] == name) {
+            Some(device) if device["state"] == state => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    });
 }
 
 /// Waits until central has everything that is sealed, and something was taken since.
@@ -64,6 +102,7 @@ fn check_account(demo: &Demo) {
 
 /// The link is cut: the hub says so, keeps everything, and hands it over once the link is whole.
 fn cut_and_mend(demo: &Demo) {
+    until_hop(demo, READING_DEADLINE, "link", "connected");
     assert!(demo.tell(&["cut"]).starts_with("ok: the link is cut"));
     let before = number(&demo.status(), "/central/unconfirmed");
     eventually(CONFIRM_DEADLINE, "readings to wait", || {
@@ -71,67 +110,60 @@ fn cut_and_mend(demo: &Demo) {
         // More than is ever gathered while everything works.
         if now > before + 200 { Ok(()) } else { Err(format!("{now} after {before}")) }
     });
-    eventually(CUT_DEADLINE, "the hub to miss central", || {
-        let state = link(demo);
-        if state == "connecting" { Ok(()) } else { Err(state) }
+    // Long before the link counts as down, the page says that nothing arrives any more.
+    until_shown(demo, CONFIRM_DEADLINE, "central to fall behind", |message| {
+        let central = &message["site"]["path"]["central"];
+        let is_told = central["code"] == "behind" && central["level"] == "warn";
+        if is_told { Ok(()) } else { Err(central.to_string()) }
     });
+    until_hop(demo, CUT_DEADLINE, "link", "away");
+    assert_eq!(verdict(demo), ["nothing-lost", "all-live", "away"]);
     assert!(demo.tell(&["mend"]).starts_with("ok: the link is whole"));
     let watch = Stopwatch::start();
-    eventually(MEND_DEADLINE, "the hub to reach central", || {
-        let state = link(demo);
-        if state == "connected" { Ok(()) } else { Err(state) }
-    });
+    until_hop(demo, MEND_DEADLINE, "link", "connected");
     wait_until_confirmed(demo, CONFIRM_DEADLINE);
     report(&format!("demo: caught up {:.1} s after the link was mended", watch.elapsed().as_secs_f64()));
+    assert_eq!(verdict(demo), ["nothing-lost", "all-live"]);
     check_account(demo);
 }
 
-/// A sensor and the meter fall silent; the others go on, and the hub says who is not heard.
+/// A sensor and the meter fall silent, and the meter answers wrongly; the others go on, and the hub tells them apart.
 fn silence_and_wake(demo: &Demo) {
-    let heard = |name: &str| demo.device(name)["heard_time"].clone();
     demo.tell(&["silence", "boiler"]);
-    eventually(SILENCE_DEADLINE, "the boiler's last message to be stored", || match sensor(demo, "boiler") {
-        (_, 0) => Ok(()),
-        waiting => Err(format!("{waiting:?}")),
-    });
-    let (boiler, cold_room) = (heard("boiler"), heard("cold-room"));
     demo.tell(&["silence", "meter"]);
-    eventually(SILENCE_DEADLINE, "the meter to be silent", || {
-        let state = demo.device("meter")["modbus"]["state"].clone();
-        if state == "silent" { Ok(()) } else { Err(state.to_string()) }
-    });
-    eventually(SILENCE_DEADLINE, "the cold room to speak on", || {
-        if heard("cold-room") == cold_room { Err(cold_room.to_string()) } else { Ok(()) }
-    });
-    assert_eq!(heard("boiler"), boiler, "it was heard while it was silent");
+    until_state(demo, SILENCE_DEADLINE, "meter", "silent");
+    until_state(demo, SILENCE_DEADLINE, "boiler", "late");
+    until_state(demo, SILENCE_DEADLINE, "boiler", "silent");
+    until_state(demo, READING_DEADLINE, "cold-room", "live");
+    assert_eq!(verdict(demo), ["nothing-lost", "silent"]);
+    demo.tell(&["wake", "meter"]);
+    demo.tell(&["fault", "meter", "exception:4"]);
+    until_state(demo, READING_DEADLINE, "meter", "fault");
     demo.tell(&["reset"]);
-    eventually(SILENCE_DEADLINE, "both to be heard again", || {
-        let meter = demo.device("meter")["modbus"]["state"].clone();
-        if heard("boiler") != boiler && meter == "live" { Ok(()) } else { Err(meter.to_string()) }
-    });
+    until_state(demo, READING_DEADLINE, "boiler", "live");
+    until_state(demo, READING_DEADLINE, "meter", "live");
+    assert_eq!(verdict(demo), ["nothing-lost", "all-live"]);
 }
 
 /// The disk is full: the hub says that blocks cannot be written, and takes readings all the same.
 fn fill_and_free(demo: &Demo) {
     let said = demo.tell(&["fill"]);
     assert!(said.starts_with("ok: the hub's disk is full"), "{said}");
-    eventually(DISK_DEADLINE, "the hub to miss room", || {
-        let answer = demo.get("/healthz");
-        if answer.status == 503 { Ok(()) } else { Err(format!("{} {}", answer.status, demo.status())) }
-    });
+    until_hop(demo, DISK_DEADLINE, "hub", "not-working");
+    assert_eq!(verdict(demo)[0], "not-working");
+    assert_eq!(demo.get("/healthz").status, 503);
     let trouble = demo.status()["storage"]["trouble"].to_string();
     assert!(trouble.contains("disk is full"), "{trouble}");
     let before = demo.readings("cold-room", "temperature").rows.len();
-    eventually(SILENCE_DEADLINE, "readings to be taken all the same", || {
+    eventually(READING_DEADLINE, "readings to be taken all the same", || {
         let now = demo.readings("cold-room", "temperature").rows.len();
         if now > before { Ok(()) } else { Err(format!("{now} of them")) }
     });
     assert_eq!(demo.tell(&["free"]).trim(), "ok: the hub's disk has room again");
-    eventually(DISK_DEADLINE, "the hub to work again", || {
-        let answer = demo.get("/healthz");
-        if answer.status == 200 { Ok(()) } else { Err(answer.text()) }
-    });
+    until_hop(demo, DISK_DEADLINE, "hub", "working");
     wait_until_confirmed(demo, CONFIRM_DEADLINE);
+    assert_eq!(demo.get("/healthz").status, 200);
+    assert_eq!(verdict(demo), ["nothing-lost", "all-live"]);
     check_account(demo);
 }
 
@@ -140,7 +172,7 @@ fn compare_with_the_sensors(demo: &Demo) {
     for (name, metric) in &METRICS[..3] {
         demo.tell(&["silence", name]);
         let acknowledged =
-            eventually(SILENCE_DEADLINE, "all to be acknowledged", || match sensor(demo, name) {
+            eventually(READING_DEADLINE, "all to be acknowledged", || match sensor(demo, name) {
                 (acknowledged, 0) => Ok(acknowledged),
                 waiting => Err(format!("{waiting:?}")),
             });

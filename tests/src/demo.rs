@@ -140,18 +140,6 @@ impl Demo {
         self.get_json("/api/v1/status")
     }
 
-    /// The row of a device in `/api/v1/devices`.
-    #[track_caller]
-    pub fn device(&self, name: &str) -> Value {
-        let list = self.get_json("/api/v1/devices");
-        let devices = list["devices"].as_array().expect("a list of devices");
-        devices
-            .iter()
-            .find(|device| device["name"] == name)
-            .unwrap_or_else(|| panic!("no {name} in {list}"))
-            .clone()
-    }
-
     /// The readings that the hub has of one metric.
     #[track_caller]
     pub fn readings(&self, device: &str, metric: &str) -> Readings {
