@@ -27,6 +27,7 @@ pub struct EventStream {
 impl EventStream {
     /// Asks for a stream, going on behind an event when its id is given. Headers beside `Host` are lines with their ends.
     /// What is no stream comes back as the answer it is.
+    #[expect(clippy::unwrap_in_result, reason = "without a connection there is no story to go on with")]
     pub fn open(
         address: SocketAddr,
         path: &str,
@@ -69,6 +70,10 @@ impl EventStream {
     }
 
     /// The data of the next event; `None` when the hub ended the stream. Panics when nothing comes in time.
+    #[expect(
+        clippy::unwrap_in_result,
+        reason = "an event without an id or data breaks the promise of the stream"
+    )]
     #[track_caller]
     pub fn next(&mut self, within: Duration) -> Option<Value> {
         let watch = Stopwatch::start();

@@ -133,6 +133,21 @@ impl Flow {
 mod tests {
     use super::*;
 
+    #[tokio::test(start_paused = true)]
+    async fn a_main_loop_that_does_not_turn_does_not_answer() {
+        let (ask, mut questions) = mpsc::channel::<Question>(1);
+        let mut part = main_loop(ask);
+        let asked = part.ask();
+        questions.recv().await.unwrap().send(()).unwrap();
+        assert_eq!(asked.await, Ok(()));
+        for _ in 0..3 {
+            let hanging = tokio::time::timeout(Duration::from_secs(3_600), part.ask()).await;
+            assert!(hanging.is_err(), "nobody reads what is asked");
+        }
+        drop(questions);
+        assert_eq!(part.ask().await, Err("it has ended".to_owned()));
+    }
+
     #[test]
     fn a_write_is_a_sign_of_life_until_no_disk_takes_so_long() {
         let at = |writing_since_ms: u64, now_ms: u64| {

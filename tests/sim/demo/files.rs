@@ -54,7 +54,9 @@ pub(crate) fn meter(ports: &Ports) -> String {
     format!(
         "# The simulated meter: see docs/reference/modbus.md for what else a device file can hold.\n\
          name = \"meter\"\ndriver = \"modbus\"\nendpoint = \"tcp://{}\"\nunit = {}\n\
-         profile = \"eastron-sdm630\"\ninterval = \"2s\"\n\n[tags]\nroom = \"cellar\"\n",
+         profile = \"eastron-sdm630\"\ninterval = \"2s\"\n\n[tags]\nroom = \"cellar\"\n\n\
+         # Once a minute by the profile; here one wants to see the end of a fault.\n\
+         [[group]]\nname = \"energy\"\ninterval = \"10s\"\n",
         ports.modbus,
         relais_sim::site::METER_UNIT
     )

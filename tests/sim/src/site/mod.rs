@@ -144,10 +144,8 @@ impl Site {
 
     fn cut(&self) -> Result<&'static str, String> {
         self.relay()?.cut();
-        Ok(
-            "the link is cut: what waits grows from now on, and after 90 s without a word the hub says that \
-            central is out of reach; `mend` mends it",
-        )
+        Ok("the link is cut: what waits grows from now on, and after 90 s without a word the hub says that \
+            central is out of reach; `mend` mends it")
     }
 
     fn mend(&self) -> Result<&'static str, String> {
