@@ -54,6 +54,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "device-agent",
             "hub-chassis",
+            "hub-codec",
             "hub-model",
             "hub-store",
             "northbound-trust",
@@ -64,6 +65,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("site-bench", &["hub-model", "hub-store", "relais-sim", "site-tests"]),
+    ("site-codec-bench", &["hub-codec", "hub-model", "site-telegen"]),
 ];
 
 /// Crates that must not be below `hub-model`: it is words, not formats and not I/O.

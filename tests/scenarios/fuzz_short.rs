@@ -80,6 +80,11 @@ fn agent_answers() {
 }
 
 #[test]
+fn codec_block() {
+    check("codec-block");
+}
+
+#[test]
 fn store_block() {
     check("store-block");
 }
@@ -109,6 +114,7 @@ fn every_target_has_a_test() {
         "north-certificate",
         "agent-queue",
         "agent-answers",
+        "codec-block",
         "store-block",
         "store-records",
         "store-wal",

@@ -5,6 +5,7 @@
 //! Start with [`run`].
 
 mod agent;
+mod codec;
 mod corpus;
 mod modbus;
 mod mutate;

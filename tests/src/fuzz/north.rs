@@ -39,12 +39,13 @@ fn golden() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/north-v1")
 }
 
-fn bytes_of_hex(path: &Path) -> Vec<u8> {
+/// The bytes of a golden file: digits, in lines.
+pub(super) fn bytes_of_hex(path: &Path) -> Vec<u8> {
     let text = fs::read_to_string(path).expect("golden bytes can be read");
-    let digits = text.trim().as_bytes().chunks(2);
+    let digits: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
     let byte =
         |pair: &[u8]| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok());
-    digits.map(|pair| byte(pair).expect("golden bytes are hexadecimal")).collect()
+    digits.chunks(2).map(|pair| byte(pair).expect("golden bytes are hexadecimal")).collect()
 }
 
 /// Both kinds of token: what is one is written as it was read.

@@ -1,6 +1,6 @@
 //! What is fuzzed: everything that reads bytes from a network, a disk or a person.
 
-use super::{agent, modbus, north, store};
+use super::{agent, codec, modbus, north, store};
 
 /// A function that must take any bytes without a panic.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +26,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "north-certificate", run: north::certificate, seeds: none },
     Target { name: "agent-queue", run: agent::queue, seeds: agent::queue_seeds },
     Target { name: "agent-answers", run: agent::answers, seeds: agent::answer_seeds },
+    Target { name: "codec-block", run: hub_codec::fuzz, seeds: codec::block_seeds },
     Target { name: "store-block", run: store::block, seeds: store::block_seeds },
     Target { name: "store-records", run: hub_store::fuzz::records, seeds: store::record_seeds },
     Target { name: "store-wal", run: store::wal, seeds: store::wal_seeds },

@@ -40,9 +40,7 @@ pub(crate) fn put_f64(w: &mut BitWriter, bits: &[i64], scratch: &mut Scratch) {
     if let Some(scale) = decimal::scale(wide, strays_max(bits.len()), wholes, strays) {
         let plan = ints::fit(wholes, ints);
         if plan.bits() < bits.len() as u64 * DECIMAL_BITS_MAX {
-            w.bits(u64::from(DECIMAL_64), FORM_BITS);
-            put_patches(w, bits, strays, 64);
-            put_power(w, scale);
+            put_scaled(w, DECIMAL_64, scale, Patches { bits, at: strays, width: 64 });
             return ints::write(w, &plan, ints);
         }
     }
@@ -89,31 +87,27 @@ fn narrow_all(values: &[f64], out: &mut Vec<f32>) -> bool {
 /// Writes the binary32 values in `scratch.narrow`; `bits` are those of the column, each `width` wide.
 fn put_narrow(w: &mut BitWriter, bits: &[i64], width: u32, scratch: &mut Scratch) {
     let Scratch { ints, narrow: singles, wholes, strays, .. } = scratch;
-    let scaled = decimal::scale(singles, strays_max(bits.len()), wholes, strays)
-        .map(|scale| (scale, ints::fit(wholes, ints), strays.len() as u64 * u64::from(width)));
-    if let Some((scale, plan, _)) = scaled.filter(|s| s.1.bits() < bits.len() as u64 * DECIMAL_32_BITS_SURE) {
-        w.bits(u64::from(DECIMAL_32), FORM_BITS);
-        put_patches(w, bits, strays, width);
-        put_power(w, scale);
-        return ints::write(w, &plan, ints);
+    let mut decimal_bits = u64::MAX;
+    if let Some(scale) = decimal::scale(singles, strays_max(bits.len()), wholes, strays) {
+        let plan = ints::fit(wholes, ints);
+        if plan.bits() < bits.len() as u64 * DECIMAL_32_BITS_SURE {
+            put_scaled(w, DECIMAL_32, scale, Patches { bits, at: strays, width });
+            return ints::write(w, &plan, ints);
+        }
+        decimal_bits = plan.bits() + strays.len() as u64 * u64::from(width);
     }
     take_patterns(width, scratch);
     let (split, cost) = price_patterns(scratch, BINARY_32);
-    match scaled {
-        Some((scale, plan, of_patches)) if plan.bits() + of_patches < cost => {
-            let Scratch { ints, narrow: singles, wholes, strays, .. } = scratch;
-            decimal::scale(singles, strays_max(bits.len()), wholes, strays);
-            w.bits(u64::from(DECIMAL_32), FORM_BITS);
-            put_patches(w, bits, strays, width);
-            put_power(w, scale);
-            ints::put(w, wholes, ints);
-        }
-        _ => {
-            w.bits(u64::from(if split { SPLIT_32 } else { ORDERED_32 }), FORM_BITS);
-            put_patches(w, bits, &scratch.strays, width);
-            put_patterns(w, scratch, BINARY_32, split);
-        }
+    let Scratch { ints, narrow: singles, wholes, strays, .. } = scratch;
+    if decimal_bits < cost
+        && let Some(scale) = decimal::scale(singles, strays_max(bits.len()), wholes, strays)
+    {
+        put_scaled(w, DECIMAL_32, scale, Patches { bits, at: strays, width });
+        return ints::put(w, wholes, ints);
     }
+    w.bits(u64::from(if split { SPLIT_32 } else { ORDERED_32 }), FORM_BITS);
+    put_patches(w, Patches { bits, at: strays, width });
+    put_patterns(w, scratch, BINARY_32, split);
 }
 
 /// The bits of the binary32 values, those that are none as strays.
@@ -131,22 +125,36 @@ fn take_patterns(width: u32, scratch: &mut Scratch) {
     }
 }
 
-fn put_patches(w: &mut BitWriter, bits: &[i64], strays: &[usize], width: u32) {
-    w.flag(!strays.is_empty());
-    if strays.is_empty() {
+/// Values that the form does not hold.
+struct Patches<'p> {
+    /// The bits of the column.
+    bits: &'p [i64],
+    /// Where they are, rising.
+    at: &'p [usize],
+    /// How wide each is.
+    width: u32,
+}
+
+/// Writes what stands before the whole numbers of a decimal form.
+fn put_scaled(w: &mut BitWriter, form: u32, scale: Scale, patches: Patches<'_>) {
+    w.bits(u64::from(form), FORM_BITS);
+    put_patches(w, patches);
+    w.bits(u64::from(scale.power()), POWER_BITS);
+}
+
+fn put_patches(w: &mut BitWriter, patches: Patches<'_>) {
+    let Patches { bits, at: places, width } = patches;
+    w.flag(!places.is_empty());
+    if places.is_empty() {
         return;
     }
-    w.number(strays.len() as u64);
+    w.number(places.len() as u64);
     let mut next = 0;
-    for at in strays {
+    for at in places {
         w.number((at - next) as u64);
         w.bits(bits[*at].cast_unsigned(), width);
         next = at + 1;
     }
-}
-
-fn put_power(w: &mut BitWriter, scale: Scale) {
-    w.bits(u64::from(scale.power()), POWER_BITS);
 }
 
 /// Whether mantissas that stand apart take less than bits that are ordered as the values are, and what that takes.
