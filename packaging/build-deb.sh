@@ -1,9 +1,6 @@
 #!/usr/bin/env bash
 # Puts built programs into Debian packages, with debhelper: target/deb/*.deb. `make deb` builds the programs before.
 #
-# --version VERSION   another version than the changelog's, for tests of upgrades: has to be higher
-# --out FOLDER        where the packages go [target/deb]
-#
 # RELAIS_BIN_DIR, RELAIS_AGENT_BIN and RELAIS_MANUAL_BIN name other programs than those of `make deb`, to try the
 # packaging without release builds.
 set -euo pipefail
@@ -14,15 +11,7 @@ bin_dir=${RELAIS_BIN_DIR:-$target/release}
 agent=${RELAIS_AGENT_BIN:-$target/agent/relais-agent}
 manual=${RELAIS_MANUAL_BIN:-$target/release/packaging-manual}
 changelog=packaging/debian/changelog
-out=$target/deb version=
-
-while [ "$#" -gt 0 ]; do
-    case $1 in
-        --version) version=$2 && shift 2 ;;
-        --out) out=$(realpath -m "$2") && shift 2 ;;
-        *) echo "build-deb.sh: unknown argument $1" >&2 && exit 2 ;;
-    esac
-done
+out=$target/deb
 
 . packaging/need.sh
 need dpkg-dev command -v dpkg-buildpackage
@@ -39,17 +28,10 @@ if [ "$own" != "$packaged" ]; then
     exit 1
 fi
 
-stage=$target/deb-stage/relais-${version:-$packaged}
+stage=$target/deb-stage/relais-$packaged
 rm -rf "$stage"
 mkdir -p "$stage"/{bin,conf,doc} "$out"
 cp -r packaging/debian "$stage/debian"
-if [ -n "$version" ]; then
-    # As dch would, which is in a package of its own.
-    when=$(date --utc --rfc-email --date="@$(dpkg-parsechangelog -l "$changelog" -S Timestamp)")
-    who=$(dpkg-parsechangelog -l "$changelog" -S Maintainer)
-    printf 'relais (%s) bookworm; urgency=medium\n\n  * A version to try an upgrade with.\n\n -- %s  %s\n\n' \
-        "$version" "$who" "$when" | cat - "$changelog" >"$stage/debian/changelog"
-fi
 install "$bin_dir"/relais-hub "$bin_dir"/relais-central "$bin_dir"/relais "$agent" "$stage/bin"
 # The templates that are built into the programs, which are their defaults.
 install -m 644 hub/default.toml "$stage/conf/hub.toml"
@@ -79,7 +61,7 @@ docs relais-agent device-agent '*/agent.md' '*/install.md'
     exit 1
 }
 rm -f "$out"/relais*.deb "$out"/relais_*.{buildinfo,changes}
-mv "$target"/deb-stage/relais*_"${version:-$packaged}"_* "$out"
+mv "$target"/deb-stage/relais*_"$packaged"_* "$out"
 for deb in "$out"/*.deb; do
     printf '%9d bytes  %s\n' "$(stat -c %s "$deb")" "${deb#"$root"/}"
 done

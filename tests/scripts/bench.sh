@@ -7,8 +7,9 @@ target=${CARGO_TARGET_DIR:-$PWD/target}
 mkdir -p "$target/bench"
 tests/scripts/prepare.sh >"$target/bench/prepare.log" 2>&1 || { tail -n 20 "$target/bench/prepare.log"; exit 1; }
 {
-    cargo build --release --locked --package hub --package northbound-central --package site-bench
-    cargo build --profile agent --locked --package device-agent
+    # `&&` is needed: `set -e` does not reach in front of a `||`.
+    cargo build --release --locked --package hub --package northbound-central --package site-bench \
+        && cargo build --profile agent --locked --package device-agent
 } >"$target/bench/build.log" 2>&1 || { tail -n 40 "$target/bench/build.log"; exit 1; }
 export RELAIS_AGENT_BIN=${RELAIS_AGENT_BIN:-$target/agent/relais-agent}
 {

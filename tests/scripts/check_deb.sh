@@ -3,8 +3,7 @@
 # removes and purges them. One line for each check; the sums are the last line.
 #
 # Needs root: for debootstrap, which it installs when missing, and for systemd-nspawn. The downloaded system is kept in
-# target/check-deb. RELAIS_DEBIAN_MIRROR names another mirror; RELAIS_BIN_DIR and the others of packaging/build-deb.sh
-# name programs for the version that is upgraded to.
+# target/check-deb. RELAIS_DEBIAN_MIRROR names another mirror.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 target=${CARGO_TARGET_DIR:-$PWD/target}

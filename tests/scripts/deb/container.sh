@@ -31,7 +31,8 @@ boot() {
 
 has_booted() {
     LEADER=$(ps -o pid= --ppid "$NSPAWN" | tr -d ' ' | head -n 1)
-    [ -n "$LEADER" ] && inside systemctl is-system-running --wait | grep -qE 'running|degraded'
+    [ -n "$LEADER" ] || return 1
+    case $(inside systemctl is-system-running --wait) in running | degraded) ;; *) return 1 ;; esac
 }
 
 # inside COMMAND…: as root in there.

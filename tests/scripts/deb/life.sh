@@ -11,13 +11,27 @@ check_life() {
     eventually 20 equal_is_active relais-hub
     publish boiler '{"temperature": 23.5}'
     BEFORE=$(remembered)
-    check "the next version is built" packaging/build-deb.sh --version "$NEXT" --out "$ROOT/var/tmp/next"
+    make_next
     check "an upgrade asks nothing, keeps edited files and data, and restarts the services in order" upgrade_keeps
     check "the same version again changes nothing" reinstall_keeps
     check "a removal stops the services, and keeps data, configuration and users" removal_keeps
     check "an installation after that goes on where the removal stopped" data_is_taken_up_again
     check "a purge of one leaves the others as they are" purge_of_one
     check "a purge takes data and configuration, and leaves nothing of ours behind" purge_takes_all
+}
+
+# The same packages as a later version, of which one default has changed.
+make_next() {
+    local deb folder
+    mkdir -p "$ROOT/var/tmp/next"
+    for deb in "$DEBS"/relais*.deb; do
+        folder=$WORK/next/$(basename "$deb" .deb)
+        mkdir -p "$WORK/next"
+        dpkg-deb -R "$deb" "$folder"
+        sed -i "s/^Version: .*/Version: $NEXT/" "$folder/DEBIAN/control"
+        [ ! -e "$folder/etc/relais/agent.toml" ] || echo '# Of the next version.' >>"$folder/etc/relais/agent.toml"
+        dpkg-deb --root-owner-group -b "$folder" "$ROOT/var/tmp/next" >/dev/null
+    done
 }
 
 # What must not change: the hub's identity, its readings, its gaps, its site; central's organisation and hubs.
@@ -48,6 +62,7 @@ upgrade_keeps() {
     in_shell 'dpkg -i /var/tmp/next/*.deb </dev/null'
     equal "$(versions)" "$NEXT installed" versions
     keeps_edits
+    equal "$(tail -n 1 "$ROOT/etc/relais/agent.toml")" "# Of the next version." "a file that nobody has edited"
     eventually 30 all_active
     [ "$(main_pid relais-hub)" != "$pid" ] || { echo "the hub was not restarted" && return 1; }
     eventually 30 link_is connected

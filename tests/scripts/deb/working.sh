@@ -41,7 +41,7 @@ mqtt_is_stored() {
 }
 
 agent_is_heard() {
-    inside relais-hub data export --device box --metric uptime_s --format ndjson | grep -q uptime_s
+    has "$(inside relais-hub data export --device box --metric uptime_s --format ndjson)" uptime_s
 }
 
 modbus_is_read() {
@@ -61,9 +61,12 @@ TOML
     chmod 644 "$ROOT/etc/relais/devices.d/meter.toml"
     eventually 20 in_shell 'exec 3<>/dev/tcp/127.0.0.1/15020'
     inside systemctl reload relais-hub
-    eventually 30 in_shell 'relais-hub data export --device meter --metric seventh | grep -q ",7,good" ||
-        relais-hub data export --device meter --metric seventh | grep -q "\"value\":7[,}]"'
+    eventually 30 meter_is_stored
     has "$(inside relais-hub device test meter)" "meter: 1 register read."
+}
+
+meter_is_stored() {
+    has "$(inside relais-hub data export --device meter --metric seventh --format csv)" ",7,good,"
 }
 
 central_cli() {
@@ -71,7 +74,7 @@ central_cli() {
 }
 
 admin_token_is_kept() {
-    inside journalctl --no-pager -u relais-central | grep -q 'nobody has an admin token yet'
+    has "$(inside journalctl --no-pager -u relais-central)" 'nobody has an admin token yet'
     equal "$(inside journalctl --no-pager | grep -c 'relais-admin-v1\.' || true)" 0 "tokens in the journal"
     central_cli token create --admin anna >"$ROOT/root/admin.token"
     grep -q '^relais-admin-v1\.' "$ROOT/root/admin.token"
@@ -79,7 +82,7 @@ admin_token_is_kept() {
 }
 
 link_is() {
-    inside relais-hub status --json | grep -q "\"state\":\"$1\""
+    has "$(inside relais-hub status --json)" "\"state\":\"$1\""
 }
 
 all_confirmed() {
@@ -105,7 +108,11 @@ operator_sees() {
     hub=$(inside relais-hub status --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["hub"])')
     inside relais context add here --url https://127.0.0.1:7444 --token-file /root/admin.token --use
     equal "$(inside relais hub list -o name)" "$hub"
-    eventually 30 in_shell 'relais series get boiler temperature --all -o csv | grep -q ",21.5,"'
+    eventually 30 central_has_reading
+}
+
+central_has_reading() {
+    has "$(inside relais series get boiler temperature --all -o csv)" ",21.5,"
 }
 
 journal_has_levels() {
