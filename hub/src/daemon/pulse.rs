@@ -137,9 +137,8 @@ mod tests {
     async fn a_main_loop_that_does_not_turn_does_not_answer() {
         let (ask, mut questions) = mpsc::channel::<Question>(1);
         let mut part = main_loop(ask);
-        let asked = part.ask();
-        questions.recv().await.unwrap().send(()).unwrap();
-        assert_eq!(asked.await, Ok(()));
+        let turning = async { questions.recv().await.unwrap().send(()).unwrap() };
+        assert_eq!(tokio::join!(part.ask(), turning).0, Ok(()));
         for _ in 0..3 {
             let hanging = tokio::time::timeout(Duration::from_secs(3_600), part.ask()).await;
             assert!(hanging.is_err(), "nobody reads what is asked");
