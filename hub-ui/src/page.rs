@@ -20,8 +20,8 @@ const DEVICE_PAGES: &str = "/devices/";
 
 /// Answers a GET or HEAD for a page or one of its files; `None` for everything else.
 ///
-/// Pages are `/` and every path without a dot in its last part, and all below `/devices/`; not those below `/api`,
-/// `/healthz`, `/metrics` and `/assets`.
+/// Pages are `/` and every path of plain names without a dot in the last one, and all below `/devices/`; not those below
+/// `/api`, `/healthz`, `/metrics` and `/assets`.
 pub fn page<B>(request: &Request<B>) -> Option<Response<Body>> {
     answer(ASSETS, request.method(), request.uri().path(), request.headers())
 }
@@ -49,7 +49,17 @@ fn is_page(path: &str) -> bool {
     if NOT_PAGES.into_iter().chain(["/assets"]).any(below) {
         return false;
     }
-    path.starts_with(DEVICE_PAGES) || !path.rsplit('/').next().unwrap_or_default().contains('.')
+    let Some(inside) = path.strip_prefix('/') else { return false };
+    let parts = inside.strip_suffix('/').unwrap_or(inside);
+    let is_plain = parts.is_empty() || parts.split('/').all(is_part);
+    is_plain
+        && (path.starts_with(DEVICE_PAGES) || !inside.rsplit('/').next().unwrap_or_default().contains('.'))
+}
+
+/// Pages have plain names, as devices have: what climbs, or hides what it is, is somebody else's idea.
+fn is_part(part: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    !part.is_empty() && part != "." && part != ".." && part.chars().all(is_plain)
 }
 
 fn send(asset: &Asset, method: &Method, headers: &HeaderMap) -> Response<Body> {
@@ -177,6 +187,12 @@ mod tests {
             "/assets/none.js",
             "/assets/x",
             "/a.js",
+            "/../../etc/passwd",
+            "/devices/../../etc/passwd",
+            "/%2e%2e/etc/passwd",
+            "//etc/passwd",
+            "/devices//x",
+            "/a b",
         ] {
             assert!(ask(Method::GET, path, &[]).is_none(), "{path}");
         }
