@@ -13,7 +13,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("southbound-wire", &["hub-model"]),
     ("device-agent", &["hub-model", "southbound-wire"]),
     ("hub-codec", &["hub-model"]),
-    ("hub-store", &["hub-model"]),
+    ("hub-store", &["hub-codec", "hub-model"]),
     ("southbound", &["hub-chassis", "hub-model", "southbound-wire"]),
     ("hub-chassis", &["hub-model"]),
     // The page sees the hub through one handle, which the hub implements.

@@ -1,6 +1,6 @@
 //! The fixed front of a block, the same length and with its checksum at the same place in every version.
 //!
-//! Byte by byte: `docs/reference/formats/block-v2.md`.
+//! Byte by byte: `docs/reference/formats/block.md`.
 
 use hub_model::{BootId, BootStamp, Class, LogEpoch, SeqRange, UtcMs};
 

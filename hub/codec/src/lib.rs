@@ -1,6 +1,6 @@
 //! The block codec of the telemetry log: records of one class and one boot as bytes, once and for ever.
 //!
-//! Owns the block format, version 2 (`docs/reference/formats/block-v2.md` has it byte by byte): how samples become independent
+//! Owns the block format, version 2 (`docs/reference/formats/block.md` has it byte by byte): how samples become independent
 //! columns that one series can be read from alone, and how any bytes are read without trusting them. Leaves to others
 //! when a block is made and what becomes of it (`hub-store`), and what rows of other classes mean. No I/O, no clock.
 //!

@@ -146,6 +146,10 @@ pub(super) enum DataCommand {
     Events(EventsArgs),
     /// Write readings as NDJSON or CSV
     Export(ExportArgs),
+    /// Read everything again: every checksum, every record, and the ledger
+    ///
+    /// Changes nothing. Ends with 1 when something is wrong. With --json: a line for each step, `end` last.
+    Verify(StatusArgs),
 }
 
 #[derive(Debug, Args)]

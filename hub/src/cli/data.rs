@@ -1,4 +1,4 @@
-//! `data ledger`, `data gaps` and `data export`; `data events` is in [`super::events`].
+//! `data ledger`, `data gaps` and `data export`; `data events` is in [`super::events`], `data verify` in [`super::verify`].
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::args::{DataCommand, ExportArgs, ExportFormat, StatusArgs};
 use super::client::Client;
 use super::config::socket;
-use super::events;
+use super::{events, verify};
 use crate::web::ClassView;
 
 /// Gaps are fetched in pages of this many.
@@ -26,6 +26,7 @@ pub(super) fn data(command: &DataCommand) -> Result<(), Failure> {
         DataCommand::Gaps(args) => gaps(args),
         DataCommand::Events(args) => events::events(args),
         DataCommand::Export(args) => export(args),
+        DataCommand::Verify(args) => verify::verify(args),
     }
 }
 

@@ -9,6 +9,7 @@ mod enroll;
 mod events;
 mod run;
 mod status;
+mod verify;
 
 use std::process::ExitCode;
 

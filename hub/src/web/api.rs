@@ -64,6 +64,8 @@ pub struct Api {
     pub(super) request_ids: RequestIds,
     pub(super) progress: Progress,
     pub(super) exports: Arc<Semaphore>,
+    /// One at a time: it reads everything there is.
+    pub(super) verifications: Arc<Semaphore>,
     pub(super) queries: Arc<Semaphore>,
 }
 
@@ -171,6 +173,7 @@ impl Api {
             counts: WebCounts::default(),
             progress: Progress::default(),
             exports: Arc::new(Semaphore::new(EXPORTS_MAX)),
+            verifications: Arc::new(Semaphore::new(1)),
             queries: Arc::new(Semaphore::new(QUERIES_MAX)),
         }
     }

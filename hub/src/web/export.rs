@@ -4,12 +4,8 @@
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Duration;
 
-use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -18,25 +14,15 @@ use hub_chassis::time_text::format_utc;
 use hub_chassis::value_text::{JsonValue, csv_text, csv_value};
 use hub_model::{SeriesId, Value};
 use hub_store::{Catalog, ReadError, Reader, Reading, SampleClass, SampleQuery};
-use hyper::body::Frame;
 use serde::{Deserialize, Serialize};
-use tokio::sync::mpsc;
 use tracing::warn;
 use utoipa::IntoParams;
 
 use super::api::Api;
+use super::chunks::{CHUNK_BYTES, Ended, Out, streamed};
 use super::params::device;
 use super::problem::ProblemView;
 use super::readings::{received_time, sample_class};
-
-/// Pieces of the answer are about this large.
-const CHUNK_BYTES: usize = 64 * 1024;
-
-/// Pieces made ahead of a slow reader.
-const CHUNKS_AHEAD: usize = 4;
-
-/// A reader that takes nothing for this long is gone.
-const STALL_MAX: Duration = Duration::from_secs(60);
 
 /// How readings are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,23 +88,14 @@ pub(super) async fn export(
         let detail = "as many exports as this hub serves at once are running; try again when one has ended";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-exports", "Too many exports", detail)
     })?;
-    let (chunks, body) = mpsc::channel(CHUNKS_AHEAD);
-    let (reader, runtime) = (api.reader.clone(), tokio::runtime::Handle::current());
-    // The task ends by itself: with the data, or when the other side of `chunks` is gone or stalls.
-    drop(tokio::task::spawn_blocking(move || {
-        let mut out = Out { chunks, runtime, buffer: Vec::with_capacity(CHUNK_BYTES * 2) };
-        if let Err(Ended::Failed(why)) = write_all(&mut out, &reader, &catalog, query, format) {
-            warn!(why, "an export broke off");
-            out.fail();
-        }
-        drop(permit);
-    }));
+    let reader = api.reader.clone();
+    let body = streamed("export", permit, move |out| write_all(out, &reader, &catalog, query, format));
     let disposition = match format {
         Format::Ndjson => "attachment; filename=\"relais-export.ndjson\"",
         Format::Csv => "attachment; filename=\"relais-export.csv\"",
     };
     let headers = [(header::CONTENT_TYPE, format.media_type()), (header::CONTENT_DISPOSITION, disposition)];
-    Ok((headers, Body::new(ChunkBody { chunks: body })).into_response())
+    Ok((headers, body).into_response())
 }
 
 fn format_of(asked: Option<&str>, headers: &HeaderMap) -> Result<Format, Problem> {
@@ -149,39 +126,6 @@ fn query_of(params: &ExportParams, catalog: &Catalog) -> Result<SampleQuery, Pro
     let (from, to) = span(params.from.as_deref(), params.to.as_deref())?;
     let class: SampleClass = sample_class(params.class.as_deref())?;
     Ok(SampleQuery { class, series: if all { None } else { Some(series) }, from, to, from_seq: 0 })
-}
-
-enum Ended {
-    /// Nobody reads any more.
-    ReaderGone,
-    /// Ours.
-    Failed(String),
-}
-
-struct Out {
-    chunks: mpsc::Sender<Result<Bytes, Broken>>,
-    runtime: tokio::runtime::Handle,
-    buffer: Vec<u8>,
-}
-
-impl Out {
-    fn flush(&mut self) -> Result<(), Ended> {
-        if self.buffer.is_empty() {
-            return Ok(());
-        }
-        let chunk = Bytes::from(std::mem::replace(&mut self.buffer, Vec::with_capacity(CHUNK_BYTES * 2)));
-        let sending = async { tokio::time::timeout(STALL_MAX, self.chunks.send(Ok(chunk))).await };
-        match self.runtime.block_on(sending) {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(Ended::ReaderGone),
-        }
-    }
-
-    /// Breaks the answer off, so that its reader does not take it for whole.
-    fn fail(&mut self) {
-        // A reader that is gone needs no error.
-        let _gone = self.chunks.blocking_send(Err(Broken));
-    }
 }
 
 fn write_all(
@@ -279,27 +223,6 @@ fn write_reading(
             row.quality,
             row.clock,
         ),
-    }
-}
-
-/// The answer broke off.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("the export broke off; the hub's log says why")]
-struct Broken;
-
-struct ChunkBody {
-    chunks: mpsc::Receiver<Result<Bytes, Broken>>,
-}
-
-impl hyper::body::Body for ChunkBody {
-    type Data = Bytes;
-    type Error = Broken;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        self.chunks.poll_recv(context).map(|chunk| chunk.map(|chunk| chunk.map(Frame::data)))
     }
 }
 

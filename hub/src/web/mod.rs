@@ -6,6 +6,7 @@
 
 mod api;
 mod bins;
+mod chunks;
 mod configuration;
 mod enrolment;
 mod events;
@@ -26,6 +27,7 @@ mod status;
 mod status_line;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 use std::sync::Arc;
 
@@ -43,6 +45,7 @@ pub use guard::Surface;
 pub use live::LiveHub;
 pub use read_tests::{ReadTest, ReadingView, RequestView};
 pub use status::{AskedStatus, ClassView, Status};
+pub use verify::VerifyLine;
 
 /// Every route, with its description.
 fn routes() -> (Router<Arc<Api>>, OpenApi) {
@@ -59,6 +62,7 @@ fn routes() -> (Router<Arc<Api>>, OpenApi) {
         .routes(routes!(ledger::gaps))
         .routes(routes!(events::events))
         .routes(routes!(export::export))
+        .routes(routes!(verify::verify))
         .routes(routes!(enrolment::enrol))
         .split_for_parts()
 }

@@ -1,9 +1,12 @@
 //! The loss ledger: where every number of every class went.
 
+use std::sync::Arc;
+
 use hub_model::{Class, Gap, GapCause, HubId, LogEpoch, SeqRange};
 
 use crate::shared::Shared;
 use crate::table::{Snapshot, TableError};
+use crate::wal::pending::Frame;
 
 /// Where the numbers of all classes are, at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,18 +46,22 @@ impl ClassLedger {
 }
 
 /// What a ledger is made of, taken at one moment: the tail is locked while the tables' snapshot begins, and no longer.
-struct Moment {
-    tables: Snapshot,
-    next: [u64; 7],
-    frames: [Vec<SeqRange>; 7],
-    gaps: Vec<Gap>,
+#[derive(Debug)]
+pub(crate) struct Moment {
+    pub(crate) tables: Snapshot,
+    /// The next number of each class.
+    pub(crate) next: [u64; 7],
+    /// The tail, which may reach back into what the tables have.
+    pub(crate) frames: [Vec<Arc<Frame>>; 7],
+    /// Gaps that are on flash in the WAL; the tables may have them, too.
+    pub(crate) gaps: Vec<Gap>,
 }
 
 impl Moment {
-    fn take(shared: &Shared) -> Result<Moment, TableError> {
+    pub(crate) fn take(shared: &Shared) -> Result<Moment, TableError> {
         let tail = shared.tail();
         let tables = shared.tables.snapshot()?;
-        let frames = Class::ALL.map(|class| tail.frames(class).map(|f| f.range).collect());
+        let frames = Class::ALL.map(|class| tail.frames(class).map(Arc::clone).collect());
         Ok(Moment { tables, next: tail.next, frames, gaps: tail.gaps.clone() })
     }
 }
@@ -67,11 +74,16 @@ pub(crate) fn ledger(shared: &Shared) -> Result<Ledger, TableError> {
         let cursor = moment.tables.cursor(shared.epoch, class)?;
         let unfolded =
             |g: &&Gap| g.class == class && !known.iter().any(|k| k.class == class && k.range == g.range);
-        let unsealed = |r: &&SeqRange| r.from >= cursor.sealed_upto;
+        let unsealed = |r: &SeqRange| r.from >= cursor.sealed_upto;
         classes.push(ClassLedger {
             class,
             next: moment.next[class.index()],
-            tail: moment.frames[class.index()].iter().filter(unsealed).map(|r| r.len()).sum(),
+            tail: moment.frames[class.index()]
+                .iter()
+                .map(|f| f.range)
+                .filter(unsealed)
+                .map(|r| r.len())
+                .sum(),
             stored: cursor.stored,
             expired: cursor.expired,
             confirmed: moment.tables.confirmed(shared.epoch, class)?.len(),

@@ -34,6 +34,9 @@ mod sealer;
 mod shared;
 mod table;
 mod tail;
+mod verify;
+#[cfg(test)]
+mod verify_test;
 mod wal;
 mod writer;
 
@@ -53,3 +56,4 @@ pub use reader::{ReadError, Reader, Reading, Records, SampleQuery, Samples};
 pub use record::{Definition, Record};
 pub use table::TableError;
 pub use table::run::{RUNS_MAX, Run};
+pub use verify::{Finding, FindingKind, Verification, Verified};

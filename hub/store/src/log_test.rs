@@ -108,6 +108,31 @@ fn full_blocks_are_sealed_without_waiting_and_the_rest_stays() {
 }
 
 #[test]
+fn an_append_too_large_for_one_block_is_cut_into_several() {
+    let (mut log, _) = open(&SimDisk::new(1), at(0));
+    let mut noise = 1u64;
+    let mut text = || {
+        let random = (0..4000).map(|_| {
+            noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            noise.to_be_bytes()[0]
+        });
+        Value::bytes(&random.collect::<Vec<u8>>()).expect("4,000 bytes are allowed")
+    };
+    let samples: Vec<Sample> = (0..30).map(|_| Sample::observed(SeriesId(1), at(1), text())).collect();
+    let append = Append { samples: samples.clone(), ..Append::default() };
+    assert_eq!(log.stage(&append, at(1)), Ok(Staged::Pending));
+    commit(&mut log, at(1));
+    seal_all(&mut log, at(2));
+    assert_balanced(&log);
+    let rows = log.shared().counters.blocks_sealed.load(std::sync::atomic::Ordering::Relaxed);
+    assert!(rows > 1, "120,000 bytes do not fit one block");
+    let reader = Reader::new(log.shared());
+    let read: Vec<(u64, Record)> =
+        reader.records(Class::Telemetry, 0).map(|item| item.expect("it reads")).collect();
+    assert_eq!(read, (0..).zip(samples.into_iter().map(Record::Sample)).collect::<Vec<_>>());
+}
+
+#[test]
 fn an_orderly_end_leaves_no_gap_and_any_other_leaves_one_of_length_zero() {
     let disk = SimDisk::new(1);
     let (mut log, _) = open(&disk, at(0));

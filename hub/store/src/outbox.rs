@@ -205,7 +205,9 @@ impl Outbox {
         let (range, content) = match snapshot.cover_at(sequence, at, upto)? {
             Cover::Block(row) => match self.read_block(snapshot, sequence, &row)? {
                 Some(bytes) => (row.range, Content::Block(bytes)),
-                None => return Ok(Err(damaged(row.range, BlockError::Checksum))),
+                None => {
+                    return Ok(Err(damaged(row.range, BlockError::Codec(hub_codec::DecodeError::Checksum))));
+                }
             },
             Cover::Gap(gap) => {
                 (gap.range, Content::Gap { cause: gap.cause, since: gap.since, until: gap.until })

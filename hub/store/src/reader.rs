@@ -7,7 +7,7 @@ use hub_model::{BootClock, BootStamp, Class, Gap, Resolved, Sample, SeqRange, Se
 use thiserror::Error;
 
 use crate::append::SampleClass;
-use crate::block::{self, BlockError, BlockHeader};
+use crate::block::{self, BlockError};
 use crate::catalog::Catalog;
 use crate::ledger::{self, Ledger};
 use crate::record::Record;
@@ -74,6 +74,10 @@ pub struct Reading {
 impl Reader {
     pub(crate) const fn new(shared: Arc<Shared>) -> Reader {
         Reader { shared }
+    }
+
+    pub(crate) const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     /// A copy of all definitions.
@@ -220,7 +224,7 @@ impl Records {
                 let (class, range) = (self.class.name(), frame.range);
                 let damaged =
                     |e: crate::field::Malformed| ReadError::Damaged { class, range, source: e.into() };
-                self.take(range, records.map_err(damaged))?;
+                self.take(range, records.map(|records| (range.from..).zip(records)).map_err(damaged))?;
                 Ok(true)
             }
             _ => Ok(false),
@@ -245,7 +249,7 @@ impl Records {
             self.at = row.range.to;
             return Ok(());
         };
-        let records = self.decode_wanted(&bytes);
+        let records = self.decode_wanted(&bytes, row.range.from);
         if records.is_err() {
             self.shared.note_damaged(self.class, row.range);
         }
@@ -253,21 +257,22 @@ impl Records {
         self.take(range, records.map_err(|source| ReadError::Damaged { class, range, source }))
     }
 
-    fn decode_wanted(&self, bytes: &[u8]) -> Result<Vec<Record>, BlockError> {
+    fn decode_wanted(&self, bytes: &[u8], from: u64) -> Result<Vec<(u64, Record)>, BlockError> {
         if let Some(wanted) = &self.wanted.series {
-            let inside = BlockHeader::series(bytes)?;
-            if !inside.iter().any(|(id, _)| wanted.contains(id)) {
-                return Ok(Vec::new());
-            }
+            let samples = block::samples(bytes, |id| wanted.contains(&id))?;
+            return Ok(samples.into_iter().map(|(seq, sample)| (seq, Record::Sample(sample))).collect());
         }
-        Ok(block::decode(bytes)?.1)
+        Ok((from..).zip(block::decode(bytes)?.1).collect())
     }
 
-    fn take(&mut self, range: SeqRange, records: Result<Vec<Record>, ReadError>) -> Result<(), ReadError> {
+    fn take(
+        &mut self,
+        range: SeqRange,
+        records: Result<impl IntoIterator<Item = (u64, Record)>, ReadError>,
+    ) -> Result<(), ReadError> {
         let at = self.at;
         self.at = range.to;
-        let numbered = (range.from..range.to).zip(records?);
-        self.loaded.extend(numbered.filter(|(seq, _)| *seq >= at));
+        self.loaded.extend(records?.into_iter().filter(|(seq, _)| *seq >= at));
         Ok(())
     }
 }

@@ -1,16 +1,18 @@
 //! Sealing: which frames become blocks, and the blocks themselves.
 //!
-//! A block covers whole frames of one class and one boot without a hole, spans at most six hours and fits into
-//! [`BLOCK_BYTES_MAX`]. Encoding is pure: the same frames make the same blocks, so a seal may be done again.
+//! A block holds records of one class and one boot without a hole, spans at most six hours and fits into the codec's
+//! limits: records that do not fit are halved until they do. Encoding is pure: the same frames make the same blocks, so a
+//! seal may be done again.
 
 use std::sync::Arc;
 
 use hub_model::{BootStamp, Class, Gap, GapCause, LogEpoch, SeqRange};
+use thiserror::Error;
 
-use crate::block::{self, BLOCK_BYTES_MAX, BLOCK_RECORDS_MAX, BlockPlace, RAW_BYTES_MAX};
+use crate::block::{self, BLOCK_RECORDS_MAX, BlockError, BlockPlace, RAW_BYTES_MAX};
 use crate::dup::SessionMarks;
 use crate::field::Malformed;
-use crate::record::{Base, Definition, Record};
+use crate::record::{Definition, Record};
 use crate::table::SealWrite;
 use crate::table::store_info::StoreInfo;
 use crate::table::time_index::IndexRow;
@@ -33,6 +35,20 @@ pub(crate) struct SealPlan {
     /// How far the tables reach afterwards.
     pub(crate) sealed: Sealed,
     pub(crate) info: StoreInfo,
+}
+
+/// Why frames do not become blocks: nothing but a fault of memory does that.
+#[derive(Debug, Error)]
+enum SealFault {
+    /// A frame does not decode.
+    #[error("{0}")]
+    Frame(#[from] Malformed),
+    /// Its records do not encode.
+    #[error("{0}")]
+    Encode(#[from] hub_codec::EncodeError),
+    /// What was encoded does not decode.
+    #[error("{0}")]
+    Block(#[from] BlockError),
 }
 
 /// How much of a class a seal takes.
@@ -129,49 +145,45 @@ fn continues(first: &Frame, last: &Frame, next: &Frame) -> bool {
         && next.base.mono_ms.abs_diff(first.base.mono_ms) < SPAN_MAX_MS
 }
 
-fn encode_run(epoch: LogEpoch, run: &[&Frame], write: &mut SealWrite) -> Result<(), Malformed> {
-    let (Some(first), Some(last)) = (run.first(), run.last()) else { return Ok(()) };
+fn encode_run(epoch: LogEpoch, run: &[&Frame], write: &mut SealWrite) -> Result<(), SealFault> {
+    let Some(first) = run.first() else { return Ok(()) };
     let raw: usize = run.iter().map(|f| f.body.len()).sum();
     if raw > RAW_BYTES_MAX / 2 && run.len() > 1 {
-        return encode_halves(epoch, run, write);
+        let (front, back) = run.split_at(run.len() / 2);
+        encode_run(epoch, front, write)?;
+        return encode_run(epoch, back, write);
     }
     let mut records = Vec::new();
     for frame in run {
         records.extend(read_records(frame.kind, frame.base, frame.range.len(), &frame.body)?);
     }
-    let range = SeqRange::new(first.range.from, last.range.to);
-    let mono_ms = records.iter().filter_map(mono_ms).min().unwrap_or(first.base.mono_ms);
-    let place =
-        BlockPlace { class: first.class, epoch, range, base: Base { boot: first.base.boot, mono_ms } };
-    let bytes = block::encode(place, &records);
-    if bytes.len() > BLOCK_BYTES_MAX && run.len() > 1 {
-        return encode_halves(epoch, run, write);
-    }
+    let place = BlockPlace { class: first.class, epoch, boot: first.base.boot, first_seq: first.range.from };
+    encode_records(place, &records, write)?;
+    write.definitions.extend(records.into_iter().filter_map(definition));
+    Ok(())
+}
+
+fn encode_records(place: BlockPlace, records: &[Record], write: &mut SealWrite) -> Result<(), SealFault> {
+    let bytes = match block::encode(place, records) {
+        Ok(bytes) => bytes,
+        Err(error) if error.is_too_large() && records.len() > 1 => {
+            let (front, back) = records.split_at(records.len() / 2);
+            encode_records(place, front, write)?;
+            let first_seq = place.first_seq + front.len() as u64;
+            return encode_records(BlockPlace { first_seq, ..place }, back, write);
+        }
+        Err(error) => return Err(error.into()),
+    };
     debug_assert!(
         block::decode(&bytes).is_ok_and(|(_, decoded)| decoded == records),
         "a block reads as it was written"
     );
-    write.definitions.extend(records.into_iter().filter_map(definition));
-    let header = block::BlockHeader::read(&bytes).map_err(|_| Malformed("block just encoded"))?;
-    let (earliest, latest) = header.span();
+    let header = block::header(&bytes)?;
+    let (first, last) = header.span();
     let size = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-    let row = IndexRow { range, first: earliest, last: latest, wall: header.wall, bytes: size };
+    let row = IndexRow { range: header.range, first, last, wall: header.wall, bytes: size };
     write.blocks.push((place.class, row, bytes));
     Ok(())
-}
-
-fn encode_halves(epoch: LogEpoch, run: &[&Frame], write: &mut SealWrite) -> Result<(), Malformed> {
-    let (front, back) = run.split_at(run.len() / 2);
-    encode_run(epoch, front, write)?;
-    encode_run(epoch, back, write)
-}
-
-fn mono_ms(record: &Record) -> Option<u64> {
-    match record {
-        Record::Sample(sample) => Some(sample.received.mono_ms),
-        Record::Event(event) => Some(event.received.mono_ms),
-        Record::Definition(_) => None,
-    }
 }
 
 fn definition(record: Record) -> Option<Definition> {

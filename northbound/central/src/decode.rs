@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hub_chassis::supervisor::stopped;
 use hub_model::{HubId, LogEpoch};
-use hub_store::block::{self, BlockHeader};
+use hub_store::block;
 use hub_store::{Definition, Record};
 use northbound_wire::Lane;
 use tokio::sync::{Notify, watch};
@@ -185,7 +185,7 @@ impl Decoder {
 
 /// Whether these bytes are still what was stored as this row; otherwise, why not.
 pub(crate) fn is_the_block(bytes: &[u8], lane: Lane, row: &RangeRow) -> Result<(), String> {
-    let header = BlockHeader::read(bytes).map_err(|error| error.to_string())?;
+    let header = block::header(bytes).map_err(|error| error.to_string())?;
     if (header.epoch, header.class, header.range) == (lane.epoch, lane.class, row.range) {
         return Ok(());
     }

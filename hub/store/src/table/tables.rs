@@ -360,6 +360,12 @@ impl Tables {
 /// The tables at one moment.
 pub(crate) struct Snapshot(redb::ReadTransaction);
 
+impl std::fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Snapshot").finish_non_exhaustive()
+    }
+}
+
 impl Snapshot {
     /// A class's row; zeros when it has none yet.
     pub(crate) fn cursor(&self, epoch: LogEpoch, class: Class) -> Result<cursor::Cursor, TableError> {

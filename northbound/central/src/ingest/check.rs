@@ -1,7 +1,7 @@
 //! What an arrival must be by itself, whatever central has: a block that is whole and is what it is said to be.
 
 use hub_model::SeqRange;
-use hub_store::block::{BlockError, BlockHeader};
+use hub_store::block::{self, BlockError, BlockHeader};
 use northbound_sync::{Arrival, Content, Kind};
 use northbound_wire::{Lane, RefusalCode, ZeroGap};
 
@@ -74,7 +74,7 @@ pub(super) fn check(arrival: Arrival) -> Result<Checked, (RefusalCode, String)> 
     let content = match content {
         Content::Gap { cause, since, until } => Body::Gap(GapRow { cause, since, until }),
         Content::Block(bytes) => {
-            let header = BlockHeader::read(&bytes).map_err(|error| (code_of(&error), error.to_string()))?;
+            let header = block::header(&bytes).map_err(|error| (code_of(&error), error.to_string()))?;
             is_as_said(&header, lane, range)?;
             Body::Block(Box::new(header), Bytes::from(bytes))
         }
@@ -83,12 +83,7 @@ pub(super) fn check(arrival: Arrival) -> Result<Checked, (RefusalCode, String)> 
 }
 
 fn code_of(error: &BlockError) -> RefusalCode {
-    match error {
-        BlockError::Version(_) => RefusalCode::BlockVersion,
-        BlockError::Malformed(_) | BlockError::Checksum | BlockError::Compression | BlockError::Missing => {
-            RefusalCode::BlockDamaged
-        }
-    }
+    if error.is_unknown_version() { RefusalCode::BlockVersion } else { RefusalCode::BlockDamaged }
 }
 
 fn is_as_said(header: &BlockHeader, lane: Lane, range: SeqRange) -> Result<(), (RefusalCode, String)> {

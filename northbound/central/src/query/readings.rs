@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use hub_model::{BootClock, HubId, LogEpoch, Resolved, Sample, SeriesId, Stamp};
-use hub_store::Record;
-use hub_store::block::{self, BlockHeader};
+use hub_store::block;
 use northbound_wire::Lane;
 
 use super::candidates::Candidates;
@@ -112,7 +111,7 @@ impl Page<'_> {
             let Some(bytes) = self.bytes(lane, &row, &mut candidates).await? else { continue };
             // A block that took the place of others while they were read brings their numbers again.
             let from_seq = std::mem::replace(&mut done_upto, row.range.to);
-            let inside = BlockHeader::series(&bytes).unwrap_or_default();
+            let inside = block::series(&bytes).unwrap_or_default();
             if inside.iter().any(|(id, _)| !known.contains(id)) {
                 self.found.pending += 1;
             }
@@ -136,8 +135,8 @@ impl Page<'_> {
         ids: &WantedIds,
         from_seq: u64,
     ) -> Result<Option<u64>, StorageError> {
-        let records = match block::decode(bytes) {
-            Ok((_, records)) => records,
+        let samples = match block::samples(bytes, |id| ids.iter().any(|(wanted, _)| *wanted == id)) {
+            Ok(samples) => samples,
             Err(error) => {
                 // What was sent just so would only be sent again.
                 tracing::warn!(hub = %self.hub(), range = %row.range, %error, "a block is whole and does not decode");
@@ -146,8 +145,7 @@ impl Page<'_> {
             }
         };
         let deleted = db.deleted_within(self.hub(), lane, row.range).await?;
-        for (seq, record) in (row.range.from..).zip(records) {
-            let Record::Sample(sample) = record else { continue };
+        for (seq, sample) in samples {
             let Some((_, at)) = ids.iter().find(|(id, _)| *id == sample.series) else { continue };
             if seq < from_seq || deleted.contains(seq) {
                 continue;
@@ -230,7 +228,7 @@ impl Page<'_> {
         for _ in 0..PENDING_LOOKS_MAX {
             let Some(row) = candidates.next(db).await? else { return Ok(()) };
             let Some(bytes) = self.bytes(lane, &row, &mut candidates).await? else { continue };
-            let inside = BlockHeader::series(&bytes).unwrap_or_default();
+            let inside = block::series(&bytes).unwrap_or_default();
             if inside.iter().any(|(id, _)| !known.contains(id)) {
                 self.found.pending += 1;
             }
