@@ -1,7 +1,7 @@
 //! A running `relais-central`, and everything a story may ask of it.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::https::HttpsClient;
 use crate::place::profile_dir;
+use crate::ports::lasting_port;
 use crate::process::clean_command;
 use crate::{Answer, Ended, Gap, Metrics, Output, Place, Process, Readings, eventually};
 
@@ -43,10 +44,8 @@ struct Ports {
 impl Ports {
     /// Ports that were free a moment ago.
     fn free() -> Ports {
-        let any = (Ipv4Addr::LOCALHOST, 0);
-        let sync = UdpSocket::bind(any).and_then(|socket| socket.local_addr());
-        let api = TcpListener::bind(any).and_then(|socket| socket.local_addr());
-        Ports { sync: sync.expect("a UDP port is free"), api: api.expect("a TCP port is free") }
+        let [sync, api] = [lasting_port(), lasting_port()].map(|port| (Ipv4Addr::LOCALHOST, port).into());
+        Ports { sync, api }
     }
 }
 

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::central::copy;
 use crate::place::profile_dir;
+use crate::ports::lasting_port;
 use crate::process::clean_command;
 use crate::{
     Answer, Ended, Gap, HubConfig, HubPaths, Ledger, Link, Metrics, Output, Place, Process, Reading,
@@ -42,7 +43,13 @@ impl Hub {
     }
 
     /// Starts a hub and waits until it listens.
-    pub fn start_with(story: &str, config: HubConfig) -> Hub {
+    pub fn start_with(story: &str, mut config: HubConfig) -> Hub {
+        for port in [&mut config.mqtt_port, &mut config.web_port] {
+            if *port == 0 {
+                // Clients find it there again, whenever it is started again.
+                *port = lasting_port();
+            }
+        }
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut hub = Hub { process: None, config, mqtt: nowhere, web: nowhere, place: Place::new(story) };
         hub.start_again();
@@ -69,8 +76,6 @@ impl Hub {
         });
         self.process = Some(process);
         (self.mqtt, self.web) = (mqtt, web);
-        // From now on the same ports, so that clients find it again.
-        (self.config.mqtt_port, self.config.web_port) = (mqtt.port(), web.port());
     }
 
     fn write_files(&self) {

@@ -7,9 +7,9 @@ use std::path::Path;
 /// What a story may choose about its hub; everything else is the hub's own default.
 #[derive(Clone, Debug)]
 pub struct HubConfig {
-    /// Port of the MQTT listener; 0 lets the hub find a free one.
+    /// Port of the MQTT listener; 0: one that is free, and stays with the hub across its starts.
     pub mqtt_port: u16,
-    /// Port of the pages and the API; 0 lets the hub find a free one.
+    /// Port of the pages and the API; 0: one that is free, and stays with the hub across its starts.
     pub web_port: u16,
     /// Whether clients may connect without saying who they are.
     pub anonymous: bool,

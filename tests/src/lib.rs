@@ -25,6 +25,7 @@ pub mod mqtt;
 mod mqtt_relay;
 pub mod north;
 mod place;
+mod ports;
 mod process;
 mod publisher;
 mod python;
