@@ -88,7 +88,7 @@ impl SiteState {
     }
 }
 
-/// The line of [`SiteState::to_json`] as lines for people; `None` when it is none.
+/// The line of `SiteState::to_json` as lines for people; `None` when it is none.
 pub fn for_people(json: &str) -> Option<String> {
     let state: Value = serde_json::from_str(json).ok()?;
     let mut text = format!("  {:<10}{}\n", "link", state["link"].as_str()?);
