@@ -14,4 +14,5 @@ pub mod room;
 pub mod roster;
 pub mod settings;
 pub mod socket;
+pub mod wear;
 pub mod web;

@@ -14,7 +14,7 @@ use super::args::StatusArgs;
 use super::client::Client;
 use super::config::socket;
 use crate::north::LinkView;
-use crate::web::{AskedStatus, ConfigurationStatus, Status};
+use crate::web::{AskedStatus, ConfigurationStatus, Status, WearStatus};
 
 /// Asks the hub and prints what it says.
 pub(super) fn status(args: &StatusArgs) -> Result<(), Failure> {
@@ -46,6 +46,7 @@ fn render(status: &Status) -> String {
         ("site", site(&status.link)),
         ("cert", certificate(&status.link)),
         ("storage", storage(status)),
+        ("wear", wear(&status.wear)),
         ("refused", refused(status)),
     ];
     let listeners =
@@ -244,6 +245,30 @@ fn storage(status: &Status) -> String {
     format!("{}, {used} of {quota} used", storage.dir)
 }
 
+/// How fast the flash is used up, as far as it is known.
+fn wear(wear: &WearStatus) -> String {
+    let bytes = ByteSize::from_bytes;
+    let (Some(per_day), Some(measured_s)) = (wear.bytes_per_day, wear.measured_s) else {
+        let told_after = duration(Duration::from_secs(wear.told_after_s));
+        return format!(
+            "{} written since start; how much in a day is told {told_after} after it",
+            bytes(wear.written_bytes)
+        );
+    };
+    let mut text = format!("{} written per day", bytes(per_day));
+    if let Some(per_reading) = wear.bytes_per_reading {
+        // Writing to a `String` cannot fail.
+        let _ = write!(text, ", {per_reading:.0} bytes per reading");
+    }
+    // Writing to a `String` cannot fail.
+    let _ = write!(text, "; measured over {}", duration(Duration::from_secs(measured_s)));
+    if let Some(machine) = wear.machine_bytes_per_day {
+        // Writing to a `String` cannot fail.
+        let _ = write!(text, "; the whole machine writes {} per day to this disk", bytes(machine));
+    }
+    text
+}
+
 fn refused(status: &Status) -> String {
     match status.intake.refused {
         0 => "nothing since start".to_owned(),
@@ -282,6 +307,11 @@ mod tests {
             "storage": {
                 "dir": "/var/lib/relais-hub", "used_bytes": 20_971_520_u64, "quota_bytes": 8_589_934_592_u64,
                 "stored": 1_250, "pending_bytes": 0, "evicted": 0, "lost": 0, "balanced": true, "epoch": "00"
+            },
+            "wear": {
+                "written_bytes": 300_000_000_u64, "wal_bytes": 200_000_000, "tables_bytes": 100_000_000, "sessions_bytes": 0,
+                "measured_s": 86_400, "told_after_s": 900, "bytes_per_day": 943_718_400_u64,
+                "bytes_per_reading": 41.2, "machine_bytes_per_day": 2_147_483_648_u64
             },
             "link": {
                 "state": "connected", "says": "connected to central.example:7443",
@@ -352,6 +382,8 @@ mod tests {
              site     Hall\u{fffd} 3, site_01\n\
              cert     until 2027-11-22T04:05:00.000Z\n\
              storage  /var/lib/relais-hub, 20 MiB of 8 GiB used\n\
+             wear     900 MiB written per day, 41 bytes per reading; measured over 1 d 0 h; \
+             the whole machine writes 2 GiB per day to this disk\n\
              refused  nothing since start\n\
              mqtt     127.0.0.1:1883\n"
         );
@@ -367,6 +399,17 @@ mod tests {
         ] {
             assert!(screen.contains(line), "{line} is not in\n{screen}");
         }
+    }
+
+    #[test]
+    fn wear_that_is_not_known_yet_is_not_made_up() {
+        let mut status = example();
+        status.wear = WearStatus { written_bytes: 17 << 20, told_after_s: 900, ..WearStatus::default() };
+        let screen = render(&status);
+        assert!(
+            screen.contains("wear     17 MiB written since start; how much in a day is told 15 min after it\n"),
+            "{screen}"
+        );
     }
 
     fn hop(code: &str, level: HopLevel, text: &str) -> Hop {

@@ -47,13 +47,19 @@ pub(super) fn check(raw: &RawConfig, problems: &mut Problems) -> Option<Config> 
     let hosts = web_hosts(raw, problems);
     let socket_path = raw.socket_path.as_ref().and_then(|path| socket_path(path, problems));
     let seal_after = raw.storage_seal_after.as_ref().and_then(|found| seal_after(found, problems));
+    let wear_saver = raw.storage_wear_saver.as_ref().map(|found| found.value);
     let north = north(raw, problems);
     let devices_dir = raw.devices_dir.as_ref().and_then(|dir| absolute_path(dir, problems));
     let profiles_dir = raw.devices_profiles_dir.as_ref().and_then(|dir| absolute_path(dir, problems));
     ports_differ(raw, &listeners, listen, problems);
     Some(Config {
         site: SiteConfig { name: site_name? },
-        storage: StorageConfig { dir: dir?, quota: quota?, seal_after: seal_after? },
+        storage: StorageConfig {
+            dir: dir?,
+            quota: quota?,
+            seal_after: seal_after?,
+            wear_saver: wear_saver?,
+        },
         mqtt: MqttConfig { listeners: listeners.into_iter().map(|(_, listener)| listener).collect() },
         web: WebConfig { listen: listen?, hosts },
         socket: SocketConfig { path: socket_path? },

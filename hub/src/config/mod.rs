@@ -110,6 +110,8 @@ pub struct StorageConfig {
     pub quota: ByteSize,
     /// How long telemetry waits for company in its block.
     pub seal_after: Duration,
+    /// Whether readings that nobody waits for stay in memory longer, so that less is written.
+    pub wear_saver: bool,
 }
 
 /// The broker's listeners.

@@ -16,6 +16,8 @@ pub enum Key {
     StorageQuota,
     /// `storage.seal_after`.
     StorageSealAfter,
+    /// `storage.wear_saver`.
+    StorageWearSaver,
     /// `mqtt.listener`, the list as a whole.
     MqttListener,
     /// `web.listen`.
@@ -42,6 +44,7 @@ impl Key {
             Key::StorageDir => "storage.dir",
             Key::StorageQuota => "storage.quota",
             Key::StorageSealAfter => "storage.seal_after",
+            Key::StorageWearSaver => "storage.wear_saver",
             Key::MqttListener => "mqtt.listener",
             Key::WebListen => "web.listen",
             Key::WebHosts => "web.hosts",
@@ -61,6 +64,7 @@ impl Key {
             Key::SiteName
             | Key::StorageQuota
             | Key::StorageSealAfter
+            | Key::StorageWearSaver
             | Key::WebHosts
             | Key::NorthCentral
             | Key::NorthEnrollTokenFile
@@ -90,7 +94,7 @@ pub fn plan(in_force: &Config, read: &Config) -> Plan {
 fn changed(in_force: &Config, read: &Config) -> Vec<Key> {
     let Config {
         site: SiteConfig { name },
-        storage: StorageConfig { dir, quota, seal_after },
+        storage: StorageConfig { dir, quota, seal_after, wear_saver },
         mqtt: MqttConfig { listeners },
         web: WebConfig { listen, hosts },
         socket: SocketConfig { path },
@@ -102,6 +106,7 @@ fn changed(in_force: &Config, read: &Config) -> Vec<Key> {
         (Key::StorageDir, *dir != read.storage.dir),
         (Key::StorageQuota, *quota != read.storage.quota),
         (Key::StorageSealAfter, *seal_after != read.storage.seal_after),
+        (Key::StorageWearSaver, *wear_saver != read.storage.wear_saver),
         (Key::MqttListener, *listeners != read.mqtt.listeners),
         (Key::WebListen, *listen != read.web.listen),
         (Key::WebHosts, *hosts != read.web.hosts),
@@ -146,6 +151,7 @@ mod tests {
             ("[storage]\ndir = \"/x\"", Key::StorageDir),
             ("[storage]\nquota = \"1GiB\"", Key::StorageQuota),
             ("[storage]\nseal_after = \"1min\"", Key::StorageSealAfter),
+            ("[storage]\nwear_saver = true", Key::StorageWearSaver),
             ("[[mqtt.listener]]\naddress = \"127.0.0.1:1884\"\nanonymous = true", Key::MqttListener),
             ("[[mqtt.listener]]\naddress = \"127.0.0.1:1883\"\nanonymous = false", Key::MqttListener),
             ("[mqtt]\nlistener = []", Key::MqttListener),

@@ -9,6 +9,7 @@ pub struct RawConfig {
     pub(super) storage_dir: Maybe<String>,
     pub(super) storage_quota: Maybe<String>,
     pub(super) storage_seal_after: Maybe<String>,
+    pub(super) storage_wear_saver: Maybe<bool>,
     pub(super) mqtt_listeners: Vec<RawListener>,
     pub(super) web_listen: Maybe<String>,
     pub(super) web_hosts: Maybe<Vec<Found<String>>>,
@@ -31,9 +32,15 @@ impl RawConfig {
     /// Asks for every key.
     pub(super) fn read(root: &mut Section<'_>) -> RawConfig {
         let site_name = root.section("site", |site| site.text("name"));
-        let (storage_dir, storage_quota, storage_seal_after) = root.section("storage", |storage| {
-            (storage.text("dir"), storage.size("quota"), storage.duration("seal_after"))
-        });
+        let (storage_dir, storage_quota, storage_seal_after, storage_wear_saver) =
+            root.section("storage", |storage| {
+                (
+                    storage.text("dir"),
+                    storage.size("quota"),
+                    storage.duration("seal_after"),
+                    storage.bool("wear_saver"),
+                )
+            });
         let mqtt_listeners =
             root.section("mqtt", |mqtt| mqtt.sections("listener", "address", RawListener::read));
         let (web_listen, web_hosts) = root.section("web", |web| (web.text("listen"), web.texts("hosts")));
@@ -47,6 +54,7 @@ impl RawConfig {
             storage_dir,
             storage_quota,
             storage_seal_after,
+            storage_wear_saver,
             mqtt_listeners,
             web_listen,
             web_hosts,
@@ -92,6 +100,7 @@ mod tests {
         assert!(filled.iter().all(|found| found.is_some()), "{raw:#?}");
         let [listener] = &raw.mqtt_listeners[..] else { panic!("{raw:#?}") };
         assert!(listener.address.is_some() && listener.transport.is_some() && listener.anonymous.is_some());
+        assert!(raw.storage_wear_saver.is_some());
         assert!(raw.web_hosts.is_some_and(|hosts| !hosts.value.is_empty()));
         assert!(raw.north_central.is_some());
         assert_eq!(uncommented_defaults::<Config>(), []);

@@ -99,11 +99,11 @@ impl Shared {
         let Reach { settings, log, link, .. } = &self.reach;
         match key {
             Key::SiteName | Key::WebHosts => settings.put(Settings::of(config)),
-            Key::StorageQuota => {
+            Key::StorageQuota | Key::StorageSealAfter => {
                 settings.put(Settings::of(config));
                 log.change(log_limits(&config.storage));
             }
-            Key::StorageSealAfter => log.change(log_limits(&config.storage)),
+            Key::StorageWearSaver => log.change(log_limits(&config.storage)),
             Key::NorthCentral | Key::NorthEnrollTokenFile => {
                 link.change(config.north.central.clone(), config.north.enroll_token_file.clone());
             }

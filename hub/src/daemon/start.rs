@@ -300,8 +300,8 @@ async fn open_log(storage: &StorageConfig, clock: Clock) -> Result<(LogHandle, R
     getrandom::fill(&mut id).map_err(StartError::Entropy)?;
     let id_time = u64::try_from(clock.utc().max(EARLIEST_PLAUSIBLE).0).unwrap_or(0);
     let context = OpenContext { hub: HubId::new(Ulid::new(id_time, id)), now: clock.now(), seed };
-    let LogLimits { quota_bytes, seal_after } = log_limits(storage);
-    let config = LogConfig { quota_bytes, seal_after, ..LogConfig::default() };
+    let LogLimits { quota_bytes, seal_after, wear_saver } = log_limits(storage);
+    let config = LogConfig { quota_bytes, seal_after, wear_saver, ..LogConfig::default() };
     let dir = storage.dir.clone();
     let opening = tokio::task::spawn_blocking(move || {
         if dir.join("central.db").exists() {
@@ -317,7 +317,7 @@ async fn open_log(storage: &StorageConfig, clock: Clock) -> Result<(LogHandle, R
 /// What the log may keep and how long it may wait, as the configuration has it.
 pub(super) fn log_limits(storage: &StorageConfig) -> LogLimits {
     let quota_bytes = storage.quota.bytes().saturating_sub(QUOTA_RESERVE_BYTES);
-    LogLimits { seal_after: storage.seal_after, quota_bytes }
+    LogLimits { seal_after: storage.seal_after, quota_bytes, wear_saver: storage.wear_saver }
 }
 
 fn open_failed(dir: PathBuf, source: OpenError) -> StartError {
@@ -422,8 +422,10 @@ fn spawn_surfaces(
     Ok(())
 }
 
-/// Notes what was written to blocks, until the stop signal.
+/// Notes what was written, until the stop signal.
 async fn sample_written(api: Arc<Api>, mut stop: watch::Receiver<bool>) {
+    // Not before everything has started: files that are made once are not the pace of a day.
+    api.begin_wear();
     loop {
         tokio::select! {
             () = tokio::time::sleep(SAMPLE_EVERY) => api.note_written(),

@@ -22,6 +22,7 @@ use crate::devices::Devices;
 use crate::intake::SharedRegistry;
 use crate::room::Written;
 use crate::settings::SettingsReader;
+use crate::wear::Wear;
 
 /// Exports at once: each holds a blocking thread and reads the disk.
 const EXPORTS_MAX: usize = 2;
@@ -61,6 +62,8 @@ pub struct Api {
     pub counts: WebCounts,
     /// How fast blocks are written.
     written: Mutex<Written>,
+    /// How fast anything is. From the first look on, when all its sources are there.
+    pub(super) wear: Mutex<Option<Wear>>,
     pub(super) request_ids: RequestIds,
     pub(super) progress: Progress,
     pub(super) exports: Arc<Semaphore>,
@@ -160,6 +163,7 @@ impl Api {
         Api {
             facts,
             written: Mutex::new(Written::new(clock.now().mono_ms)),
+            wear: Mutex::new(None),
             request_ids: RequestIds::new(clock.started().mono_ms),
             clock,
             reader: log.reader(),
@@ -191,16 +195,22 @@ impl Api {
         stat.f_bavail.checked_mul(stat.f_frsize)
     }
 
-    /// Takes a sample of what was written to blocks, every [`crate::room::SAMPLE_EVERY`].
+    /// Takes a sample of what was written, every [`crate::room::SAMPLE_EVERY`]. The first one begins the count of wear.
     pub fn note_written(&self) {
+        self.note_wear();
         self.written().note(self.clock.now().mono_ms, self.log.stats().block_bytes_sealed);
     }
 
     /// What is written to blocks in a day; `None` while that is not known.
     pub(super) fn bytes_per_day(&self) -> Option<u64> {
-        let gather_ms = u64::try_from(self.facts.settings.now().seal_after.as_millis()).unwrap_or(u64::MAX);
+        let gather_ms = self.gather_ms();
         let bytes = self.log.stats().block_bytes_sealed;
         self.written().bytes_per_day(self.clock.now().mono_ms, bytes, gather_ms)
+    }
+
+    /// Blocks are written when they are full or so old.
+    pub(super) fn gather_ms(&self) -> u64 {
+        u64::try_from(self.facts.settings.now().seal_after.as_millis()).unwrap_or(u64::MAX)
     }
 
     fn written(&self) -> MutexGuard<'_, Written> {

@@ -59,6 +59,7 @@ pub(super) async fn metrics(State(api): State<Arc<Api>>) -> Response {
     let mut rows = process(env!("CARGO_PKG_VERSION"), api.clock.uptime(), api.clock.cpu_time());
     rows.extend(intake(&api));
     rows.extend(log(&api));
+    rows.extend(api.wear_metrics());
     rows.extend(api.counts.metrics());
     rows.extend(api.supervisor.metrics());
     for source in &api.metric_sources {
@@ -80,7 +81,8 @@ impl Api {
         Troubles {
             fatal: fatal.map(|why| format!("the telemetry log has stopped: {why}")),
             commits: blocked(stats.blocked_since_ms, now_ms)
-                .or_else(|| stalled(stats.writing_since_ms, now_ms)),
+                .or_else(|| stalled(stats.writing_since_ms, now_ms))
+                .or_else(|| held_back(stats.held_since_ms, now_ms)),
             blocks: self.unsealable(),
             part: self.health_sources.iter().find_map(|source| source()),
         }
@@ -116,6 +118,19 @@ fn blocked(since_ms: u64, now_ms: u64) -> Option<String> {
     lasts.then(|| {
         let seconds = now_ms.saturating_sub(since_ms) / 1000;
         format!("nothing can be stored for {seconds} s, the disk is full or fails; acknowledgements are withheld, nothing acknowledged is lost")
+    })
+}
+
+/// Why readings are not stored although alarms are, when that lasts: a moment of it is normal under load.
+fn held_back(since_ms: u64, now_ms: u64) -> Option<String> {
+    let lasts = since_ms > 0 && now_ms.saturating_sub(since_ms) >= LASTING_MS;
+    lasts.then(|| {
+        let lasts = duration(Duration::from_millis(now_ms.saturating_sub(since_ms)));
+        format!(
+            "no readings are taken for {lasts}: the write-ahead log is nearly full because blocks cannot be written, and \
+             the rest of it is kept for alarms and events, which are still stored; devices keep their readings and wait \
+             for their acknowledgement, nothing acknowledged is lost; make room on the disk or replace it"
+        )
     })
 }
 
@@ -191,6 +206,11 @@ fn log(api: &Api) -> Vec<MetricRow> {
             stats.wal_used_percent,
         ),
         (
+            "relais_log_readings_held_seconds",
+            "For how long readings are held back, because the rest of the write-ahead log is for alarms; 0 while they are taken.",
+            if stats.held_since_ms == 0 { 0 } else { (now_ms.saturating_sub(stats.held_since_ms) / 1000).max(1) },
+        ),
+        (
             "relais_log_seal_failing_seconds",
             "For how long blocks cannot be written; 0 while they can.",
             failing_s,
@@ -216,6 +236,15 @@ mod tests {
         assert_eq!(blocked(0, 100_000), None);
         assert_eq!(blocked(97_000, 100_000), None);
         assert!(blocked(90_000, 100_000).is_some_and(|why| why.contains("for 10 s")));
+    }
+
+    #[test]
+    fn readings_that_must_wait_are_trouble_when_it_lasts() {
+        assert_eq!(held_back(0, 100_000), None);
+        assert_eq!(held_back(97_000, 100_000), None);
+        let said = held_back(40_000, 160_000).unwrap();
+        assert!(said.starts_with("no readings are taken for 2 min: the write-ahead log is nearly full"), "{said}");
+        assert!(said.contains("kept for alarms and events, which are still stored"), "{said}");
     }
 
     #[test]

@@ -28,6 +28,7 @@ mod status_line;
 #[cfg(test)]
 mod tests;
 mod verify;
+mod wear;
 
 use std::sync::Arc;
 
@@ -46,6 +47,7 @@ pub use live::LiveHub;
 pub use read_tests::{ReadTest, ReadingView, RequestView};
 pub use status::{AskedStatus, ClassView, Status};
 pub use verify::VerifyLine;
+pub use wear::WearStatus;
 
 /// Every route, with its description.
 fn routes() -> (Router<Arc<Api>>, OpenApi) {

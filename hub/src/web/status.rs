@@ -17,6 +17,7 @@ use super::api::{Api, Listener, view_boot};
 use super::configuration::{ConfigurationStatus, configuration};
 use super::picture::LogNow;
 use super::problem::{ProblemView, unreadable};
+use super::wear::WearStatus;
 use crate::devices::Devices;
 use crate::findings::{path, verdict};
 use crate::north::{LinkView, link_view, lost_enrolment};
@@ -62,6 +63,9 @@ pub struct Status {
     pub intake: IntakeStatus,
     /// What is kept.
     pub storage: StorageStatus,
+    /// What is written to flash.
+    #[serde(default)]
+    pub wear: WearStatus,
     /// The way to central.
     pub link: LinkView,
     /// What central has.
@@ -268,6 +272,7 @@ fn status_of(api: &Api) -> Result<Status, Problem> {
                 + refused_by_drivers(api.metric_sources.iter().flat_map(|source| source())),
         },
         storage: storage(api, &log),
+        wear: api.wear_status(),
         link,
         central: CentralStatus {
             confirmed: log.central.confirmed,

@@ -26,6 +26,18 @@ pub struct Append {
     pub mark: Option<PublishMark>,
     /// Who waits for it.
     pub urgency: Urgency,
+    /// The publisher that waits, where it is known whether it can send more meanwhile.
+    pub publisher: Option<Publisher>,
+}
+
+/// A publisher that waits for its acknowledgement. When every one that waits is at its limit, nothing more can come, and
+/// the commit starts at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Publisher {
+    /// Tells it from the others that are there now.
+    pub id: u64,
+    /// Whether it must hear of this before it may send more.
+    pub at_limit: bool,
 }
 
 /// The two classes samples can have.
@@ -51,10 +63,12 @@ impl SampleClass {
 /// How long an append may wait for others to share its fsync. The strictest of those waiting counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Urgency {
-    /// Nobody waits: at most 1 s, or until 64 KiB are pending.
+    /// Nobody waits: at most 1 s (5 s with [`crate::LogLimits::wear_saver`]), or until 64 KiB are pending. With events
+    /// or definitions, the same as [`Urgency::Publisher`].
     #[default]
     Lazy,
-    /// A publisher waits for its acknowledgement: until nothing came for 2 ms, at most 50 ms, or 64 KiB.
+    /// A publisher waits for its acknowledgement: until every publisher that waits is at its limit, or nothing came
+    /// for 2 ms, at most 50 ms, or 64 KiB.
     Publisher,
     /// Alarms, and callers that send nothing more before this is stored: at once.
     Now,
@@ -157,9 +171,16 @@ impl Append {
     pub(crate) fn effective_urgency(&self) -> Urgency {
         if self.events.iter().any(|e| e.event.severity == Severity::Alarm) {
             Urgency::Now
+        } else if self.is_precious() {
+            self.urgency.max(Urgency::Publisher)
         } else {
             self.urgency
         }
+    }
+
+    /// Whether anything of classes 0–3 is in it. Such an append goes as a whole where samples alone must wait.
+    pub(crate) const fn is_precious(&self) -> bool {
+        !self.events.is_empty() || !self.definitions.is_empty()
     }
 }
 

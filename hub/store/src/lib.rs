@@ -25,6 +25,7 @@ mod open;
 mod outbox;
 #[cfg(test)]
 mod outbox_test;
+mod queue;
 mod reader;
 mod record;
 mod repeated;
@@ -32,6 +33,7 @@ mod salvage;
 mod seal;
 mod sealer;
 mod shared;
+mod stats;
 mod table;
 mod tail;
 mod verify;
@@ -41,19 +43,20 @@ mod wal;
 mod writer;
 
 pub use append::{
-    APPEND_RECORDS_MAX, Append, AppendError, PublishMark, RefusedAppend, SampleClass, Stored, Urgency,
+    APPEND_RECORDS_MAX, Append, AppendError, PublishMark, Publisher, RefusedAppend, SampleClass, Stored,
+    Urgency,
 };
 pub use catalog::Catalog;
 pub use field::Malformed;
 pub use handle::{
-    Clock, CloseError, LogConfig, LogHandle, LogLimits, LogStats, Receipt, SealError, SealTrouble, open,
-    open_on,
+    Clock, CloseError, LogConfig, LogHandle, LogLimits, Receipt, SealError, SealTrouble, open, open_on,
 };
 pub use ledger::{ClassLedger, Ledger};
 pub use open::{OpenContext, OpenError, Recovery};
 pub use outbox::{Content, HeldClass, OUTBOX_ITEMS_MAX, Outbox, OutboxItem, Recheck};
 pub use reader::{ReadError, Reader, Reading, Records, SampleQuery, Samples};
 pub use record::{Definition, Record};
+pub use stats::LogStats;
 pub use table::TableError;
 pub use table::run::{RUNS_MAX, Run};
 pub use verify::{Finding, FindingKind, Verification, Verified};

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use hub_model::{BootStamp, Class, Gap, GapCause, HubId, LogEpoch, SeqRange};
 
-use crate::append::{Append, PublishMark, RefusedAppend, event_class};
+#[cfg(test)]
+use crate::append::RefusedAppend;
+use crate::append::{Append, PublishMark, event_class};
 use crate::catalog::Catalog;
 use crate::dup::DupTable;
 use crate::record::{Base, Definition, Record, put_definition, put_event, put_sample};
@@ -16,15 +18,18 @@ use crate::shared::{Shared, add, get, set, sub};
 use crate::table::TableError;
 use crate::table::evict::{Evicted, Evicting};
 use crate::table::store_info::StoreInfo;
+use crate::wal::commit::COMMIT_HEADER_BYTES;
 use crate::wal::frame::{FrameKind, MarkRow, put_frame};
 use crate::wal::header::Secret;
 use crate::wal::pending::Pending;
-use crate::wal::{Sealed, Wal, WalError};
+use crate::wal::{Sealed, Wal, WalError, pages};
 
 /// Alarms, events, audit and meta do not wait longer than this for their block.
 const SEAL_PRECIOUS_MS: u64 = 5_000;
 /// Numbers reserved for the first alarms and events: these must not wait for a seal, which a full disk may refuse.
 const FIRST_RESERVE: u64 = 64;
+/// Room for the headers of a commit's frames, when it is foreseen whether it fits.
+const FRAME_HEADERS_BYTES: usize = 2048;
 /// The files a commit is tried in before it is put off.
 const WRITE_ATTEMPTS: usize = 3;
 
@@ -149,16 +154,22 @@ impl Log {
         }
     }
 
-    /// Numbers and encodes an append into the pending commit. Nothing is durable yet.
+    /// [`Log::stage_checked`] of what nobody has checked before.
+    #[cfg(test)]
     pub(crate) fn stage(&mut self, append: &Append, now: BootStamp) -> Result<Staged, RefusedAppend> {
         append.check(self.shared.boot)?;
         let (found, max) = (append.weight(), self.config.commit_bytes_max());
         if found > max {
             return Err(RefusedAppend::TooLarge { found, max });
         }
+        Ok(self.stage_checked(append, now))
+    }
+
+    /// Numbers and encodes an append into the pending commit. Nothing is durable yet.
+    pub(crate) fn stage_checked(&mut self, append: &Append, now: BootStamp) -> Staged {
         if append.mark.as_ref().is_some_and(|mark| self.recognises(mark)) {
             add(&self.shared.counters.duplicates, 1);
-            return Ok(Staged::Duplicate);
+            return Staged::Duplicate;
         }
         let base = self.pending.base(now);
         for definition in &append.definitions {
@@ -180,7 +191,7 @@ impl Log {
             self.pending.push_mark((mark.incarnation, mark.packet_id, mark.content_hash));
         }
         self.pending_definitions.extend_from_slice(&append.definitions);
-        Ok(Staged::Pending)
+        Staged::Pending
     }
 
     /// A mark counts as soon as it is pending, but reaches the table of marks only with its commit: a seal in between
@@ -288,6 +299,16 @@ impl Log {
     /// Whether an append of this weight still fits into the pending commit.
     pub(crate) fn admits(&self, weight: usize) -> bool {
         self.pending.bytes() + weight <= self.config.commit_bytes_max()
+    }
+
+    /// Whether samples alone of this weight must wait for a seal: with them, what is left of the WAL until then would be
+    /// less than what is kept for classes 0–3. Never when a seal would make no room.
+    pub(crate) fn holds_back(&self, weight: usize) -> bool {
+        if !self.sealing && self.committed <= self.sealed.number {
+            return false;
+        }
+        let needed = pages(COMMIT_HEADER_BYTES + self.pending.bytes() + weight + FRAME_HEADERS_BYTES);
+        self.wal.room_bytes() < self.wal.reserve_bytes() + needed as u64
     }
 
     /// Writes what is pending and syncs it. After `Ok` it may be acknowledged. After an error all of it is still

@@ -6,10 +6,11 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use crate::handle::{Changed, Clock, SealTrouble};
 use crate::log::{evict, seal};
+use crate::queue::Room;
 use crate::repeated::Repeated;
 use crate::seal::SealPlan;
 use crate::shared::Shared;
@@ -43,7 +44,7 @@ impl Sealer {
 
     /// Runs until the writer is gone. A panic is told through `fatal`: without a sealer the WAL fills and nothing is
     /// stored any more.
-    pub(crate) fn run(mut self, fatal: &watch::Sender<Option<String>>, room: &Semaphore) {
+    pub(crate) fn run(mut self, fatal: &watch::Sender<Option<String>>, room: &Room) {
         let work = move || while self.write_plan().is_ok() {};
         if std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_err() {
             room.close();

@@ -126,6 +126,8 @@ pub(crate) struct Counters {
     pub(crate) block_bytes_held: AtomicU64,
     /// Monotonic ms since which no commit has worked; 0 while they do.
     pub(crate) blocked_since_ms: AtomicU64,
+    /// Monotonic ms since which samples are held back; 0 while they are taken.
+    pub(crate) held_since_ms: AtomicU64,
     /// Monotonic ms since which the writer waits for the disk; 0 while it does not.
     pub(crate) writing_since_ms: AtomicU64,
 }

@@ -1,19 +1,22 @@
 //! The writer's thread: it stages, commits and answers. What it plans, `sealer.rs` writes to the tables.
+//!
+//! When a commit starts is decided in `wal/group.rs`; what waits for its turn, and what is held back because the rest of
+//! the WAL is for alarms, events and definitions, in `queue.rs`.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 
-use crate::append::{Append, AppendError, Stored};
+use crate::append::{AppendError, Stored};
 use crate::handle::Clock;
 use crate::log::{Log, Staged};
+use crate::queue::{Entry, Queue, Room, Turn};
 use crate::repeated::Repeated;
 use crate::seal::SealPlan;
 use crate::shared::{Shared, get, set};
-use crate::wal::group::GroupCommit;
+use crate::wal::group::{GroupCommit, LazyWait};
 use crate::wal::{Sealed, WalError};
 
 /// After a commit or seal that failed, it is tried again this much later.
@@ -24,17 +27,14 @@ const CLOSE_MAX_MS: u64 = 5_000;
 const IDLE: Duration = Duration::from_secs(60);
 
 pub(crate) enum Message {
-    Append {
-        append: Box<Append>,
-        done: oneshot::Sender<Result<Stored, AppendError>>,
-        room: OwnedSemaphorePermit,
-    },
+    Append(Entry),
     Forget(u64),
     Sealed(Box<SealPlan>),
     SealNow(oneshot::Sender<()>),
-    /// Other limits are in force: telemetry waits so long for its block.
-    SealAfter {
-        ms: u64,
+    /// Other limits are in force: how long telemetry waits for its block, and for its commit.
+    Change {
+        seal_after_ms: u64,
+        lazy_wait: LazyWait,
     },
     /// For a sign of life.
     Ping(oneshot::Sender<()>),
@@ -46,11 +46,11 @@ pub(crate) enum Message {
 impl std::fmt::Debug for Message {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Message::Append { .. } => "Append",
+            Message::Append(_) => "Append",
             Message::Forget(_) => "Forget",
             Message::Sealed(_) => "Sealed",
             Message::SealNow(_) => "SealNow",
-            Message::SealAfter { .. } => "SealAfter",
+            Message::Change { .. } => "Change",
             Message::Ping(_) => "Ping",
             Message::Close(_) => "Close",
             Message::Abandon => "Abandon",
@@ -71,11 +71,11 @@ pub(crate) struct Writer {
     plans: SyncSender<Box<SealPlan>>,
     clock: Clock,
     fatal: watch::Sender<Option<String>>,
-    room: Arc<Semaphore>,
+    room: Room,
     group: GroupCommit,
     waiters: Vec<Waiter>,
-    /// Appends that do not fit into the pending commit; bounded by the room they hold.
-    backlog: VecDeque<Message>,
+    /// Appends that are not staged yet; bounded by the room they hold.
+    queue: Queue,
     /// Set after a failed commit: not before this moment again, unless a seal made room.
     retry_at_ms: Option<u64>,
     put_off: Repeated,
@@ -95,8 +95,11 @@ impl Writer {
         plans: SyncSender<Box<SealPlan>>,
         clock: Clock,
         fatal: watch::Sender<Option<String>>,
-        room: Arc<Semaphore>,
+        room: Room,
+        lazy_wait: LazyWait,
     ) -> Writer {
+        let mut group = GroupCommit::default();
+        group.set_lazy_wait(lazy_wait);
         Writer {
             shared: log.shared(),
             log,
@@ -104,9 +107,9 @@ impl Writer {
             clock,
             fatal,
             room,
-            group: GroupCommit::default(),
+            group,
             waiters: Vec::new(),
-            backlog: VecDeque::new(),
+            queue: Queue::default(),
             retry_at_ms: None,
             put_off: Repeated::default(),
             sealing_for: Vec::new(),
@@ -115,7 +118,7 @@ impl Writer {
 
     /// Runs until the log is closed. A panic is told through `fatal`, and nobody is answered "stored" by it.
     pub(crate) fn run(self, messages: &Receiver<Message>) {
-        let (fatal, room) = (self.fatal.clone(), Arc::clone(&self.room));
+        let (fatal, room) = (self.fatal.clone(), self.room.clone());
         let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || self.work(messages)));
         room.close();
         if ended.is_err() {
@@ -151,7 +154,7 @@ impl Writer {
 
     /// Takes what has arrived meanwhile, so that one fsync serves all of it.
     fn handle_waiting(&mut self, messages: &Receiver<Message>) -> Option<End> {
-        while self.backlog.is_empty() {
+        while !self.queue.is_full() {
             match messages.try_recv() {
                 Ok(message) => {
                     if let Some(end) = self.handle(message) {
@@ -178,24 +181,23 @@ impl Writer {
 
     fn handle(&mut self, message: Message) -> Option<End> {
         match message {
-            Message::Append { append, done, room } => {
-                if self.backlog.is_empty() && self.log.admits(append.weight()) {
-                    self.stage(&append, done, room);
-                } else {
-                    self.backlog.push_back(Message::Append { append, done, room });
-                }
+            Message::Append(entry) => {
+                self.queue.push(entry);
+                self.take_in();
             }
             Message::Forget(incarnation) => self.log.forget_session(incarnation),
             Message::Sealed(plan) => {
                 self.log.sealed(&plan);
                 self.retry_at_ms = None;
+                self.take_in();
             }
             Message::SealNow(done) => {
                 self.commit();
                 self.sealing_for.push((self.log.seal_target(), done));
             }
-            Message::SealAfter { ms } => {
-                self.log.set_seal_after_ms(ms);
+            Message::Change { seal_after_ms, lazy_wait } => {
+                self.group.set_lazy_wait(lazy_wait);
+                self.log.set_seal_after_ms(seal_after_ms);
                 // A smaller quota is looked at behind a seal.
                 self.plan_seal(true);
             }
@@ -210,28 +212,52 @@ impl Writer {
         None
     }
 
-    fn stage(
-        &mut self,
-        append: &Append,
-        done: oneshot::Sender<Result<Stored, AppendError>>,
-        room: OwnedSemaphorePermit,
-    ) {
+    /// Stages what fits into the pending commit and need not wait for a seal.
+    fn take_in(&mut self) {
+        loop {
+            match self.queue.next(|weight| self.log.admits(weight), |weight| self.log.holds_back(weight)) {
+                Turn::Stage(entry) => {
+                    if !entry.append.is_precious() {
+                        self.let_go();
+                    }
+                    self.stage(entry);
+                }
+                Turn::Nothing => break self.let_go(),
+                Turn::Full => break,
+                Turn::HeldBack => break self.hold_back(),
+            }
+        }
+    }
+
+    fn stage(&mut self, Entry { append, done, room, .. }: Entry) {
         let now = (self.clock)();
-        let stored = match self.log.stage(append, now) {
-            Ok(staged) => Stored { duplicate: staged == Staged::Duplicate },
-            Err(refused) => return answer(done, Err(refused.into())),
-        };
+        let stored = Stored { duplicate: self.log.stage_checked(&append, now) == Staged::Duplicate };
         if stored.duplicate && !self.log.has_pending() {
             return answer(done, Ok(stored));
         }
         self.waiters.push(Waiter { done, stored, _room: room });
-        self.group.handle_arrival(append.effective_urgency(), self.log.pending_bytes(), now.mono_ms);
-        set(&self.shared.counters.pending_bytes, self.log.pending_bytes() as u64);
+        let (urgency, pending) = (append.effective_urgency(), self.log.pending_bytes());
+        self.group.handle_arrival(urgency, append.publisher, pending, now.mono_ms);
+        set(&self.shared.counters.pending_bytes, pending as u64);
+    }
+
+    /// Samples wait for a seal.
+    fn hold_back(&mut self) {
+        let since = &self.shared.counters.held_since_ms;
+        if get(since) == 0 {
+            set(since, (self.clock)().mono_ms.max(1));
+            tracing::debug!("samples wait for a seal: the rest of the WAL is for alarms, events and definitions");
+        }
+        self.plan_seal(true);
+    }
+
+    fn let_go(&self) {
+        set(&self.shared.counters.held_since_ms, 0);
     }
 
     fn handle_due(&mut self) {
         let now = (self.clock)();
-        let due = self.group.poll_timeout().is_some_and(|at| at <= now.mono_ms) || !self.backlog.is_empty();
+        let due = self.group.poll_timeout().is_some_and(|at| at <= now.mono_ms) || self.queue.is_full();
         if due && self.retry_at_ms.is_none_or(|at| at <= now.mono_ms) {
             self.commit();
         }
@@ -271,18 +297,9 @@ impl Writer {
                 answer(waiter.done, Ok(waiter.stored));
             }
             set(&self.shared.counters.pending_bytes, 0);
-            let mut refilled = std::mem::take(&mut self.backlog);
-            while let Some(Message::Append { append, done, room }) = refilled.pop_front() {
-                if self.log.admits(append.weight()) {
-                    self.stage(&append, done, room);
-                } else {
-                    refilled.push_front(Message::Append { append, done, room });
-                    break;
-                }
-            }
-            self.backlog = refilled;
+            self.take_in();
             self.plan_seal(false);
-            if self.backlog.is_empty() {
+            if !self.queue.is_full() {
                 return;
             }
         }
@@ -328,21 +345,15 @@ impl Writer {
 
     fn close(mut self, messages: &Receiver<Message>) -> Result<(), String> {
         loop {
-            let mut waiting = std::mem::take(&mut self.backlog);
-            while let Some(Message::Append { append, done, room }) = waiting.pop_front() {
-                if self.log.admits(append.weight()) {
-                    self.stage(&append, done, room);
-                } else {
-                    waiting.push_front(Message::Append { append, done, room });
-                    break;
-                }
+            // What is kept for classes 0–3 is used up at the end: there is no later for what waits.
+            while let Turn::Stage(entry) = self.queue.next(|weight| self.log.admits(weight), |_| false) {
+                self.stage(entry);
             }
-            self.backlog = waiting;
-            if self.backlog.is_empty() {
+            if self.queue.is_empty() {
                 self.log.stage_close((self.clock)());
             }
             self.commit_at_end(messages)?;
-            if self.backlog.is_empty() {
+            if self.queue.is_empty() {
                 if let Err(error) = self.log.store_end() {
                     tracing::info!(%error, "the tables do not take the end of the log; the next start finds it in the WAL");
                 }
@@ -365,11 +376,11 @@ impl Writer {
                 Ok(Message::Sealed(plan)) => self.log.sealed(&plan),
                 // Too late to be taken: their callers hear that the log is closed.
                 Ok(
-                    Message::Append { .. }
+                    Message::Append(_)
                     | Message::Forget(_)
                     | Message::SealNow(_)
                     | Message::Ping(_)
-                    | Message::SealAfter { .. }
+                    | Message::Change { .. }
                     | Message::Close(_)
                     | Message::Abandon,
                 )

@@ -274,15 +274,15 @@ fn limits_change_while_the_log_is_open() {
 
     // A smaller quota is looked at though nothing is due for an hour.
     store(400);
-    log.change(LogLimits { seal_after: hour, quota_bytes: 800_000 });
+    log.change(LogLimits { seal_after: hour, quota_bytes: 800_000, wear_saver: false });
     wait_for("the oldest go", &|| log.stats().block_bytes_held <= 800_000 / 20 * 17);
     assert!(log.stats().blocks_evicted > 0);
     assert!(log.reader().ledger().expect("it reads").classes.iter().all(|c| c.balanced()));
 
     // Shorter waits hold for what comes then: the clock moves with each look at it.
-    log.change(LogLimits { seal_after: Duration::from_millis(1), quota_bytes: 1 << 30 });
+    log.change(LogLimits { seal_after: Duration::from_millis(1), quota_bytes: 1 << 30, wear_saver: false });
     store(401);
     wait_for("it is sealed by itself", &|| log.stats().tail_records == 0);
     log.close().expect("it closes");
-    log.change(LogLimits { seal_after: hour, quota_bytes: 1 });
+    log.change(LogLimits { seal_after: hour, quota_bytes: 1, wear_saver: false });
 }

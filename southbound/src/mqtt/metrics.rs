@@ -91,6 +91,7 @@ pub(crate) struct Metrics {
     pub(crate) sessions_ended: ByReason,
     pub(crate) session_store_errors: Counter,
     pub(crate) session_store_commits: Counter,
+    pub(crate) session_store_written_bytes: Counter,
     pub(crate) session_files_set_aside: Counter,
     pub(crate) router_rebuilds: Counter,
 }
@@ -146,6 +147,11 @@ impl Metrics {
             "relais_mqtt_session_store_commits_total",
             "Transactions of the session file.",
             self.session_store_commits.get(),
+        );
+        plain(
+            "relais_mqtt_session_store_written_bytes_total",
+            "Bytes written to the session file.",
+            self.session_store_written_bytes.get(),
         );
         plain(
             "relais_mqtt_session_files_set_aside_total",

@@ -16,6 +16,7 @@ const CONFIG: LogConfig = LogConfig {
     wal_file_bytes: 256 * 1024,
     seal_after: Duration::from_secs(900),
     quota_bytes: 1024 * 1024 * 1024,
+    wear_saver: false,
 };
 
 fn context(clock: Clock) -> OpenContext {

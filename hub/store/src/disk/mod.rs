@@ -4,12 +4,14 @@
 //! names are durable after `sync_dir`. Everything else may be lost, torn at any 512-byte sector, or reordered.
 
 pub(crate) mod distrust;
+pub(crate) mod meter;
 mod real;
 pub mod sim;
 
 use std::fmt::Debug;
 use std::io;
 
+pub use meter::{Written, WrittenTo};
 pub use real::RealDisk;
 
 /// One directory.

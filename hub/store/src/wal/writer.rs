@@ -16,6 +16,9 @@ use crate::record::Base;
 const FILES_MIN: usize = 2;
 /// The most, reached only when files failed and could not be replaced yet.
 const FILES_MAX: usize = 6;
+/// The part of the files, of 100, that is kept for alarms, events, audit and definitions when blocks cannot be written.
+/// Smaller: an outage of the tables soon silences alarms too. Larger: devices are held back sooner.
+const RESERVE_PERCENT: u64 = 15;
 
 #[derive(Clone, Debug)]
 pub(crate) struct WalConfig {
@@ -197,6 +200,19 @@ impl Wal {
     pub(crate) fn is_pressed(&self) -> bool {
         let free = self.files.iter().any(|f| f.state == FileState::Free);
         !free && self.current.is_none_or(|(at, position)| position > self.files[at].len / 2)
+    }
+
+    /// Bytes of pages that commits can still take before the next seal.
+    pub(crate) fn room_bytes(&self) -> u64 {
+        let free = self.files.iter().filter(|f| f.state == FileState::Free).map(|f| f.len - PAGE as u64);
+        let current = self.current.map_or(0, |(at, position)| self.files[at].len - position);
+        free.sum::<u64>() + current
+    }
+
+    /// The part of the files that is kept for classes 0–3: the last [`RESERVE_PERCENT`] of those that serve.
+    pub(crate) fn reserve_bytes(&self) -> u64 {
+        let all: u64 = self.files.iter().filter(|f| f.serves()).map(|f| f.len).sum();
+        all / 100 * RESERVE_PERCENT
     }
 
     /// Whether a commit of `len` bytes of frames needs another file.

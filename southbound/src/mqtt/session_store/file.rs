@@ -1,11 +1,14 @@
 //! The redb file behind the store.
 
 use std::fs::{File, OpenOptions, Permissions};
+use std::ops::Bound;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::backends::FileBackend;
+use redb::{BackendError, Database, Durability, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
 
 use super::record::{StoredSession, decode_value, encode_value};
 use super::{Found, SessionStoreError};
@@ -36,29 +39,31 @@ pub(super) enum Change {
 pub(super) struct SessionFile {
     path: PathBuf,
     database: Option<Database>,
+    metrics: Arc<Metrics>,
 }
 
 impl SessionFile {
-    pub(super) fn open(dir: &Path, metrics: &Metrics) -> Result<(SessionFile, Found), SessionStoreError> {
+    pub(super) fn open(dir: &Path, metrics: &Arc<Metrics>) -> Result<(SessionFile, Found), SessionStoreError> {
         let path = dir.join(NAME);
-        let (database, found) = match open_and_read(&path) {
+        let (database, found) = match open_and_read(&path, metrics) {
             Ok(opened) => opened,
             Err(error) if path.exists() && !error.in_use => {
                 tracing::error!(path = %path.display(), %error, "session file is damaged; set aside, all sessions are lost");
                 metrics.session_files_set_aside.add(1);
                 std::fs::rename(&path, dir.join(NAME_ASIDE)).map_err(fault)?;
-                open_and_read(&path)?
+                open_and_read(&path, metrics)?
             }
             Err(error) => return Err(error),
         };
-        Ok((SessionFile { path, database: Some(database) }, found))
+        let metrics = Arc::clone(metrics);
+        Ok((SessionFile { path, database: Some(database), metrics }, found))
     }
 
     /// Applies all changes in one durable transaction, or none.
     pub(super) fn commit(&mut self, changes: &[Change]) -> Result<(), SessionStoreError> {
         let database = match self.database.take() {
             Some(database) => database,
-            None => create(&self.path)?,
+            None => create(&self.path, &self.metrics)?,
         };
         write(&database, changes)?;
         self.database = Some(database);
@@ -66,22 +71,82 @@ impl SessionFile {
     }
 }
 
-fn open_and_read(path: &Path) -> Result<(Database, Found), SessionStoreError> {
+fn open_and_read(path: &Path, metrics: &Arc<Metrics>) -> Result<(Database, Found), SessionStoreError> {
     // redb may panic on some damage.
     let opened = catch_unwind(AssertUnwindSafe(|| {
-        let database = create(path)?;
+        let database = create(path, metrics)?;
         let found = read(&database)?;
         Ok((database, found))
     }));
     opened.unwrap_or_else(|_| Err(SessionStoreError::new("it made the database library panic")))
 }
 
-fn create(path: &Path) -> Result<Database, SessionStoreError> {
-    drop(private(path).map_err(fault)?);
-    Database::builder().set_cache_size(CACHE_BYTES).create(path).map_err(|error| SessionStoreError {
+fn create(path: &Path, metrics: &Arc<Metrics>) -> Result<Database, SessionStoreError> {
+    let opened = |error: redb::DatabaseError| SessionStoreError {
         in_use: matches!(error, redb::DatabaseError::DatabaseAlreadyOpen),
         ..fault(error)
-    })
+    };
+    let file = FileBackend::new(private(path).map_err(fault)?).map_err(opened)?;
+    let counted = CountedBackend { file, metrics: Arc::clone(metrics) };
+    Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(counted).map_err(opened)
+}
+
+/// Counts what wears the flash.
+#[derive(Debug)]
+struct CountedBackend {
+    file: FileBackend,
+    metrics: Arc<Metrics>,
+}
+
+impl StorageBackend for CountedBackend {
+    fn len(&self) -> Result<u64, std::io::Error> {
+        self.file.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), std::io::Error> {
+        self.file.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> Result<(), std::io::Error> {
+        self.file.set_len(len)
+    }
+
+    fn sync_data(&self) -> Result<(), std::io::Error> {
+        self.file.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> Result<(), std::io::Error> {
+        self.metrics.session_store_written_bytes.add(data.len());
+        self.file.write(offset, data)
+    }
+
+    fn close(&self) -> Result<(), std::io::Error> {
+        self.file.close()
+    }
+
+    fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.file.try_lock_range(start, end)
+    }
+
+    fn try_lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.file.try_lock_shared_range(start, end)
+    }
+
+    fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.file.lock_range(start, end)
+    }
+
+    fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.file.lock_shared_range(start, end)
+    }
+
+    fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.file.unlock_range(start, end)
+    }
+
+    fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.file.query_lock_range(start, end)
+    }
 }
 
 /// Makes the file if need be, for this user alone, whatever its folder allows: it names clients and topics.
