@@ -17,6 +17,17 @@ pub struct DevicePublish {
     pub mark: Option<PublishMark>,
     /// Answered after the log's commit. `None` when nobody waits (QoS 0).
     pub stored: Option<oneshot::Sender<Stored>>,
+    /// Who waits, where it is known whether it can send more meanwhile.
+    pub publisher: Option<Publisher>,
+}
+
+/// A client that waits for its acknowledgement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Publisher {
+    /// Tells it from the other clients there are now.
+    pub id: u64,
+    /// Whether as many of its messages wait as may: nothing more comes from it before one is acknowledged.
+    pub at_limit: bool,
 }
 
 /// What a device said, or was found to have.
@@ -67,6 +78,69 @@ pub enum Stored {
     Refused,
 }
 
-/// Where drivers send to. Bounded: a full hub makes `send` wait, and so withholds acknowledgements. The receiver going
-/// away, or dropping [`DevicePublish::stored`] without an answer, means nothing was stored: never acknowledge then.
-pub type IngestSender = mpsc::Sender<DevicePublish>;
+/// Where drivers send to: two bounded lanes, one for events and one for readings, so that an alarm passes readings that
+/// have to wait. A full lane makes `send` wait, and so withholds acknowledgements. The receiver going away, or dropping
+/// [`DevicePublish::stored`] without an answer, means nothing was stored: never acknowledge then.
+#[derive(Clone, Debug)]
+pub struct IngestSender {
+    events: mpsc::Sender<DevicePublish>,
+    readings: mpsc::Sender<DevicePublish>,
+}
+
+/// The other end. Each lane keeps its order.
+#[derive(Debug)]
+pub struct IngestReceiver {
+    events: mpsc::Receiver<DevicePublish>,
+    readings: mpsc::Receiver<DevicePublish>,
+}
+
+/// Both ends, with so many places in each lane.
+pub fn ingest(places: usize) -> (IngestSender, IngestReceiver) {
+    let (events, events_out) = mpsc::channel(places);
+    let (readings, readings_out) = mpsc::channel(places);
+    (IngestSender { events, readings }, IngestReceiver { events: events_out, readings: readings_out })
+}
+
+impl IngestSender {
+    /// Hands a message over, as soon as there is room. An error: the receiver is gone.
+    pub async fn send(&self, publish: DevicePublish) -> Result<(), mpsc::error::SendError<DevicePublish>> {
+        self.lane(&publish).send(publish).await
+    }
+
+    /// Hands a message over if there is room.
+    #[expect(clippy::result_large_err, reason = "the message comes back, as from any channel")]
+    pub fn try_send(&self, publish: DevicePublish) -> Result<(), mpsc::error::TrySendError<DevicePublish>> {
+        self.lane(&publish).try_send(publish)
+    }
+
+    const fn lane(&self, publish: &DevicePublish) -> &mpsc::Sender<DevicePublish> {
+        match &publish.content {
+            Content::Message(DeviceMessage::Event(_)) => &self.events,
+            Content::Message(DeviceMessage::Telemetry(_)) | Content::Polled(_) => &self.readings,
+        }
+    }
+}
+
+impl IngestReceiver {
+    /// The next message, events first; readings only if asked for. `None` when every sender is gone and what is listened
+    /// to is empty. Cancel-safe.
+    pub async fn recv(&mut self, with_readings: bool) -> Option<DevicePublish> {
+        tokio::select! {
+            biased;
+            Some(publish) = self.events.recv() => Some(publish),
+            Some(publish) = self.readings.recv(), if with_readings => Some(publish),
+            else => None,
+        }
+    }
+
+    /// Takes no more; what is there can still be received.
+    pub fn close(&mut self) {
+        self.events.close();
+        self.readings.close();
+    }
+
+    /// Whether it takes no more.
+    pub fn is_closed(&self) -> bool {
+        self.events.is_closed()
+    }
+}

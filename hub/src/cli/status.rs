@@ -407,7 +407,8 @@ mod tests {
         status.wear = WearStatus { written_bytes: 17 << 20, told_after_s: 900, ..WearStatus::default() };
         let screen = render(&status);
         assert!(
-            screen.contains("wear     17 MiB written since start; how much in a day is told 15 min after it\n"),
+            screen
+                .contains("wear     17 MiB written since start; how much in a day is told 15 min after it\n"),
             "{screen}"
         );
     }

@@ -54,12 +54,7 @@ pub(super) fn check(raw: &RawConfig, problems: &mut Problems) -> Option<Config> 
     ports_differ(raw, &listeners, listen, problems);
     Some(Config {
         site: SiteConfig { name: site_name? },
-        storage: StorageConfig {
-            dir: dir?,
-            quota: quota?,
-            seal_after: seal_after?,
-            wear_saver: wear_saver?,
-        },
+        storage: StorageConfig { dir: dir?, quota: quota?, seal_after: seal_after?, wear_saver: wear_saver? },
         mqtt: MqttConfig { listeners: listeners.into_iter().map(|(_, listener)| listener).collect() },
         web: WebConfig { listen: listen?, hosts },
         socket: SocketConfig { path: socket_path? },

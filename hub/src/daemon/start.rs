@@ -14,7 +14,7 @@ use hub_store::{
     LogConfig, LogHandle, LogLimits, OpenContext, OpenError, Reader, Recovery, SampleClass, SampleQuery,
 };
 use hub_ui::live::Live;
-use southbound::ingest::IngestSender;
+use southbound::ingest::{IngestSender, ingest};
 use southbound::mqtt::{Broker, BrokerHandle, ListenerConfig, MqttConfig, MqttLimits, Surroundings};
 use thiserror::Error;
 use tokio::net::{TcpListener, UnixListener};
@@ -160,7 +160,7 @@ async fn wire(
         web.local_addr().map_err(|source| StartError::Web { address: config.web.listen, source })?;
     let (local, socket) = socket::bind(&config.socket.path)?;
 
-    let (ingest, inbox) = mpsc::channel(INBOX_MESSAGES);
+    let (ingest, inbox) = ingest(INBOX_MESSAGES);
     let (forgotten, mut forget) = mpsc::channel(FORGOTTEN_QUEUE);
     let forgetting = log.clone();
     supervisor.spawn("forget sessions", Rule::Passing, async move {

@@ -45,6 +45,8 @@ pub struct Troubles {
     pub fatal: Option<String>,
     /// Nothing reaches the flash.
     pub commits: Option<String>,
+    /// Only alarms, events and definitions reach the flash; readings have to wait.
+    pub held: Option<String>,
     /// Nothing reaches the blocks.
     pub blocks: Option<String>,
     /// Another part of the hub has ended.
@@ -54,7 +56,9 @@ pub struct Troubles {
 impl Troubles {
     /// The worst one.
     pub fn worst(&self) -> Option<&str> {
-        [&self.fatal, &self.commits, &self.blocks, &self.part].into_iter().find_map(Option::as_deref)
+        [&self.fatal, &self.commits, &self.held, &self.blocks, &self.part]
+            .into_iter()
+            .find_map(Option::as_deref)
     }
 }
 

@@ -21,7 +21,11 @@ const TOGETHER_MS: i64 = 60_000;
 pub fn needs(picture: &Picture) -> (Vec<Need>, u64) {
     let mut all: Vec<Need> = Vec::new();
     let troubles = &picture.troubles;
-    let storage = [("commit-trouble", &troubles.commits), ("storage-trouble", &troubles.blocks)];
+    let storage = [
+        ("commit-trouble", &troubles.commits),
+        ("readings-held", &troubles.held),
+        ("storage-trouble", &troubles.blocks),
+    ];
     all.extend(storage.into_iter().filter_map(|(code, why)| Some(alone(told(code, why.as_ref()?)))));
     all.extend(damage(&picture.kept).map(|damaged| alone(Finding { level: Level::Bad, ..damaged })));
     all.extend(devices(&picture.troubled));
@@ -255,6 +259,7 @@ mod tests {
         let picture = Picture {
             troubles: Troubles {
                 commits: Some("nothing can be stored for 9 s".into()),
+                held: Some("no readings are taken".into()),
                 ..Troubles::default()
             },
             kept: Kept { lost: 3, damaged: 2, ..Kept::default() },
@@ -270,11 +275,14 @@ mod tests {
         };
         let (needs, more) = needs(&picture);
         let codes: Vec<&str> = needs.iter().map(|need| need.finding.code.as_str()).collect();
-        assert_eq!(codes[..5], ["commit-trouble", "damaged", "mqtt-silent", "link-refused", "file-problem"]);
-        assert_eq!((codes.len(), more), (20, 16));
+        assert_eq!(
+            codes[..6],
+            ["commit-trouble", "readings-held", "damaged", "mqtt-silent", "link-refused", "file-problem"]
+        );
+        assert_eq!((codes.len(), more), (20, 17));
         assert_eq!(needs[0].finding.text, "Nothing can be stored for 9 s.");
         let few = Picture { file_problems: Vec::new(), ..picture };
-        let last: Vec<String> = texts(&few).split_off(4);
+        let last: Vec<String> = texts(&few).split_off(5);
         assert_eq!(last[0], "The hub's clock is not set: readings get their time once it is.");
         assert!(last[1].starts_with("3 records were lost; "), "{last:?}");
     }

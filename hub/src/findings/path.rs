@@ -51,6 +51,9 @@ fn stored(troubles: &Troubles, kept: &Kept) -> Hop {
     if let Some(why) = &troubles.commits {
         return hop("full", HopLevel::Bad, [("why", why.as_str().into())], "nothing can be stored");
     }
+    if let Some(why) = &troubles.held {
+        return hop("held", HopLevel::Bad, [("why", why.as_str().into())], "alarms only");
+    }
     if let Some(why) = &troubles.blocks {
         return hop("waiting", HopLevel::Bad, [("why", why.as_str().into())], "safe, but no room for more");
     }
@@ -182,6 +185,14 @@ mod tests {
         };
         check(say(Some("x"), Some("y"), kept), "not-working", "full", "nothing can be stored");
         check(say(None, Some("y"), kept), "not-working", "waiting", "safe, but no room for more");
+        let troubles = Troubles {
+            held: Some("no readings are taken".into()),
+            blocks: Some("y".into()),
+            ..Troubles::default()
+        };
+        let held = path(&Picture { troubles, kept, ..Picture::default() });
+        assert_eq!((held.hub.code.as_str(), held.stored.code.as_str()), ("not-working", "held"));
+        assert_eq!(held.stored.text, "alarms only");
         check(say(None, None, kept), "working", "damaged", "3 damaged");
         check(say(None, None, Kept { damaged: 0, ..kept }), "working", "lost", "up to 2 lost");
         check(say(None, None, Kept { balanced: false, ..kept }), "working", "unbalanced", "does not add up");

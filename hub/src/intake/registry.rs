@@ -7,7 +7,7 @@ use hub_model::{
     BootStamp, Device, DeviceId, DeviceName, Event, EventRecord, MetricName, Quality, Reason, Sample, Series,
     SeriesId, SeriesKey, Severity, Stamp, Ulid, Unit, UtcMs, Value, ValueType, WallSource,
 };
-use hub_store::{Append, Catalog, Definition, PublishMark, Urgency};
+use hub_store::{Append, Catalog, Definition, PublishMark, Publisher, Urgency};
 use southbound::ingest::{Content, DevicePublish, Polled};
 use southbound::modbus::is_gateway_exception;
 use southbound_wire::{DeviceEvent, DeviceMessage, Reading};
@@ -181,6 +181,8 @@ impl Registry {
         self.counts.messages += 1;
         let mut plan = Plan::default();
         plan.append.mark = publish.mark.map(mark);
+        plan.append.publisher =
+            publish.publisher.map(|waits| Publisher { id: waits.id, at_limit: waits.at_limit });
         plan.append.urgency = if publish.stored.is_some() { Urgency::Publisher } else { Urgency::Lazy };
         let Some(device) = self.device(&publish.device, wall, entropy, &mut plan.append) else {
             self.count_refused(Refusal::DeviceLimit);
@@ -215,9 +217,15 @@ impl Registry {
         plan
     }
 
-    /// After the log has stored an append, and not recognised it as a resend: last values and counts.
+    /// After the log has stored an append, and not recognised it as a resend: last values and counts. A reading that was
+    /// held back while a newer one passed it is not the last one.
     pub fn note(&mut self, stored: &Accepted) {
         for (series, value) in &stored.last {
+            let known = self.last.get(series).map(|heard| heard.last.received);
+            let at = value.received;
+            if known.is_some_and(|known| known.boot == at.boot && known.mono_ms > at.mono_ms) {
+                continue;
+            }
             self.take_last(*series, value.clone());
         }
         self.counts.samples += stored.samples;

@@ -1,15 +1,17 @@
 //! The task around the registry: takes messages, appends them, and answers when they are on flash.
+//!
+//! Two lanes, as in the log: readings may have to wait for room, and events pass them meanwhile.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use hub_chassis::supervisor::stopped;
 use hub_model::{DeviceName, UtcMs};
 use hub_store::{Append, AppendError, Definition, LogHandle, Receipt, RefusedAppend};
-use southbound::ingest::{DevicePublish, Stored};
+use southbound::ingest::{DevicePublish, IngestReceiver, Stored};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, warn};
 
@@ -49,7 +51,9 @@ pub struct Intake {
     log: LogHandle,
     clock: Clock,
     last_known_good: UtcMs,
-    inbox: mpsc::Receiver<DevicePublish>,
+    inbox: IngestReceiver,
+    /// Readings on their way into the log: those behind wait in the inbox, events do not.
+    entering: Option<Entering>,
     probe: IntakeProbe,
     probes: mpsc::Receiver<oneshot::Sender<Progress>>,
     outstanding: Outstanding,
@@ -80,27 +84,50 @@ pub struct Progress {
 /// What the log has and has not answered, and what follows from its answers.
 struct Outstanding {
     registry: SharedRegistry,
-    waiting: VecDeque<Waiting>,
+    waiting: Lanes,
     told: Told,
     /// Definitions whose append came to nothing. The registry gives out their ids, so they must be stored all the same.
     unexplained: Vec<Definition>,
     answered: u64,
 }
 
-/// A message on its way to flash, with its publisher where one waits.
-struct Waiting {
-    stored: Pin<Box<dyn Future<Output = Result<hub_store::Stored, AppendError>> + Send>>,
+/// Messages the log has not answered. It answers each lane in the order of the appends.
+#[derive(Default)]
+struct Lanes {
+    precious: VecDeque<Waiting>,
+    readings: VecDeque<Waiting>,
+}
+
+/// An append that waits for room, and what is to be done when it has found it.
+struct Entering {
+    appending: Pin<Box<dyn Future<Output = Result<Receipt, AppendError>> + Send>>,
+    message: Message,
+}
+
+/// What is known of a message until it is stored.
+struct Message {
     device: DeviceName,
     accepted: Accepted,
     definitions: Vec<Definition>,
     answer: Option<oneshot::Sender<Stored>>,
+    /// Whether it goes in the lane that passes readings.
+    is_precious: bool,
+}
+
+/// A message on its way to flash, with its publisher where one waits.
+struct Waiting {
+    stored: Pin<Box<dyn Future<Output = Result<hub_store::Stored, AppendError>> + Send>>,
+    message: Message,
 }
 
 /// The log's writer has stopped. Publishers without an answer must not get one.
 struct LogIsDead;
 
 enum Next {
-    Publish(Option<DevicePublish>),
+    Publish(DevicePublish),
+    /// Of the lanes that are listened to.
+    NoMore,
+    Entered(Result<Receipt, AppendError>),
     Answered(Result<(), LogIsDead>),
 }
 
@@ -111,17 +138,18 @@ impl Intake {
         log: LogHandle,
         clock: Clock,
         last_known_good: UtcMs,
-        inbox: mpsc::Receiver<DevicePublish>,
+        inbox: IngestReceiver,
     ) -> Intake {
         let outstanding = Outstanding {
             registry,
-            waiting: VecDeque::new(),
+            waiting: Lanes::default(),
             told: Told::default(),
             unexplained: Vec::new(),
             answered: 0,
         };
         let (asks, probes) = mpsc::channel(PROBES_MAX);
-        Intake { log, clock, last_known_good, inbox, probe: IntakeProbe(asks), probes, outstanding }
+        let probe = IntakeProbe(asks);
+        Intake { log, clock, last_known_good, inbox, entering: None, probe, probes, outstanding }
     }
 
     /// For who watches it.
@@ -132,23 +160,19 @@ impl Intake {
     /// Runs to the end of the drivers or of the log. At the stop signal it takes what is in the inbox and no more.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         loop {
-            let next = tokio::select! {
-                publish = self.inbox.recv(), if self.outstanding.waiting.len() < WAITING_MAX => Next::Publish(publish),
-                result = self.outstanding.answer_next(), if !self.outstanding.waiting.is_empty() => {
-                    Next::Answered(result)
-                }
-                Some(tell) = self.probes.recv() => {
-                    self.outstanding.tell_progress(tell);
-                    continue;
-                }
-                () = stopped(&mut stop), if !self.inbox.is_closed() => {
-                    self.inbox.close();
-                    continue;
-                }
-            };
-            let result = match next {
-                Next::Publish(Some(publish)) => self.take(publish).await,
-                Next::Publish(None) => break,
+            let result = match self.next(&mut stop).await {
+                Next::Publish(publish) => self.take(publish).await,
+                Next::NoMore => match self.entering.take() {
+                    Some(Entering { appending, message }) => {
+                        let entered = self.wait_for(appending).await;
+                        self.entered(entered, message)
+                    }
+                    None => break,
+                },
+                Next::Entered(entered) => match self.entering.take() {
+                    Some(Entering { message, .. }) => self.entered(entered, message),
+                    None => Ok(()),
+                },
                 Next::Answered(result) => result,
             };
             if result.is_err() || self.explain().await.is_err() {
@@ -167,6 +191,24 @@ impl Intake {
         }
     }
 
+    async fn next(&mut self, stop: &mut watch::Receiver<bool>) -> Next {
+        loop {
+            let has_place = self.outstanding.waiting.len() < WAITING_MAX;
+            let is_entering = self.entering.is_some();
+            tokio::select! {
+                entered = enter(&mut self.entering), if is_entering => return Next::Entered(entered),
+                publish = self.inbox.recv(!is_entering), if has_place => {
+                    return publish.map_or(Next::NoMore, Next::Publish);
+                }
+                result = self.outstanding.answer_next(), if !self.outstanding.waiting.is_empty() => {
+                    return Next::Answered(result);
+                }
+                Some(tell) = self.probes.recv() => self.outstanding.tell_progress(tell),
+                () = stopped(stop), if !self.inbox.is_closed() => self.inbox.close(),
+            }
+        }
+    }
+
     async fn take(&mut self, publish: DevicePublish) -> Result<(), LogIsDead> {
         let wall = self.clock.utc().max(self.last_known_good);
         let plan = self.outstanding.registry.lock().plan(&publish, wall, &mut entropy);
@@ -176,18 +218,33 @@ impl Intake {
             self.outstanding.unexplained.extend(plan.append.definitions);
             return Ok(());
         }
-        let accepted = Accepted::from(&plan.append);
-        let definitions = plan.append.definitions.clone();
-        match self.append(plan.append).await {
+        let message = Message {
+            accepted: Accepted::from(&plan.append),
+            definitions: plan.append.definitions.clone(),
+            is_precious: plan.append.is_precious(),
+            device: publish.device,
+            answer: publish.stored,
+        };
+        if message.is_precious {
+            let entered = self.append(plan.append).await;
+            return self.entered(entered, message);
+        }
+        let log = self.log.clone();
+        let appending = Box::pin(async move { log.append(plan.append).await });
+        self.entering = Some(Entering { appending, message });
+        Ok(())
+    }
+
+    /// The log has taken an append, or not.
+    fn entered(&mut self, entered: Result<Receipt, AppendError>, message: Message) -> Result<(), LogIsDead> {
+        match entered {
             Ok(receipt) => {
-                let stored = Box::pin(receipt.stored());
-                let (device, answer) = (publish.device, publish.stored);
-                self.outstanding.waiting.push_back(Waiting { stored, device, accepted, definitions, answer });
+                self.outstanding.waiting.push(Waiting { stored: Box::pin(receipt.stored()), message });
                 Ok(())
             }
             Err(AppendError::Refused(why)) => {
-                self.outstanding.refused_by_log(&publish.device, &why, definitions);
-                answer(publish.stored, Stored::Refused);
+                self.outstanding.refused_by_log(&message.device, &why, message.definitions);
+                answer(message.answer, Stored::Refused);
                 Ok(())
             }
             Err(AppendError::Closed) => Err(LogIsDead),
@@ -206,10 +263,17 @@ impl Intake {
         Ok(())
     }
 
-    /// Waits for room in the log, and goes on answering publishers meanwhile: their commits make that room.
     async fn append(&mut self, append: Append) -> Result<Receipt, AppendError> {
+        let log = self.log.clone();
+        self.wait_for(Box::pin(async move { log.append(append).await })).await
+    }
+
+    /// Waits for room in the log, and goes on answering publishers meanwhile: their commits make that room.
+    async fn wait_for(
+        &mut self,
+        mut appending: Pin<Box<dyn Future<Output = Result<Receipt, AppendError>> + Send>>,
+    ) -> Result<Receipt, AppendError> {
         let (outstanding, probes) = (&mut self.outstanding, &mut self.probes);
-        let mut appending = pin!(self.log.append(append));
         loop {
             tokio::select! {
                 result = &mut appending => return result,
@@ -222,35 +286,66 @@ impl Intake {
     }
 }
 
+/// Waits for the append on its way into the log. Cancel-safe: it stays where it is.
+async fn enter(entering: &mut Option<Entering>) -> Result<Receipt, AppendError> {
+    match entering {
+        Some(entering) => entering.appending.as_mut().await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Lanes {
+    fn push(&mut self, waiting: Waiting) {
+        let lane = if waiting.message.is_precious { &mut self.precious } else { &mut self.readings };
+        lane.push_back(waiting);
+    }
+
+    fn len(&self) -> usize {
+        self.precious.len() + self.readings.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.precious.is_empty() && self.readings.is_empty()
+    }
+
+    /// The oldest of a lane that is answered, with the answer.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<(Result<hub_store::Stored, AppendError>, Message)> {
+        for lane in [&mut self.precious, &mut self.readings] {
+            let Some(front) = lane.front_mut() else { continue };
+            if let Poll::Ready(result) = front.stored.as_mut().poll(context)
+                && let Some(Waiting { message, .. }) = lane.pop_front()
+            {
+                return Poll::Ready((result, message));
+            }
+        }
+        Poll::Pending
+    }
+}
+
 impl Outstanding {
-    /// Waits for the oldest outstanding commit, notes it and answers its publisher. Cancel-safe: what is polled stays
-    /// queued. The log commits in the order of appends, so nobody waits behind a later one, and last values follow
-    /// each other as they came.
+    /// Waits for the oldest outstanding commit of either lane, notes it and answers its publisher. Cancel-safe: what is
+    /// polled stays queued. The log commits each lane in the order of appends, so nobody waits behind a later one, and
+    /// last values follow each other as they came.
     async fn answer_next(&mut self) -> Result<(), LogIsDead> {
-        let result = poll_fn(|context| match self.waiting.front_mut() {
-            Some(front) => front.stored.as_mut().poll(context),
-            None => Poll::Pending,
-        })
-        .await;
-        let front = self.waiting.pop_front();
+        let (result, message) = poll_fn(|context| self.waiting.poll(context)).await;
         self.answered += 1;
-        match (result, front) {
-            (Ok(stored), Some(front)) => {
+        match result {
+            Ok(stored) => {
                 if stored.duplicate {
                     self.registry.lock().count_duplicate();
-                    self.unexplained.extend(front.definitions);
+                    self.unexplained.extend(message.definitions);
                 } else {
-                    self.registry.lock().note(&front.accepted);
+                    self.registry.lock().note(&message.accepted);
                 }
-                answer(front.answer, Stored::OnFlash);
+                answer(message.answer, Stored::OnFlash);
                 Ok(())
             }
-            (Err(AppendError::Refused(why)), Some(front)) => {
-                self.refused_by_log(&front.device, &why, front.definitions);
-                answer(front.answer, Stored::Refused);
+            Err(AppendError::Refused(why)) => {
+                self.refused_by_log(&message.device, &why, message.definitions);
+                answer(message.answer, Stored::Refused);
                 Ok(())
             }
-            (Err(AppendError::Closed), _) | (_, None) => Err(LogIsDead),
+            Err(AppendError::Closed) => Err(LogIsDead),
         }
     }
 

@@ -43,7 +43,7 @@ impl Site {
 
     fn publish(&mut self, device: &str, received: BootStamp, content: Content) {
         let device = device.parse().unwrap();
-        let publish = DevicePublish { device, content, received, mark: None, stored: None };
+        let publish = DevicePublish { device, content, received, mark: None, stored: None, publisher: None };
         let mut id = [0; 10];
         id[..publish.device.as_str().len()].copy_from_slice(publish.device.as_str().as_bytes());
         let plan = self.registry.plan(&publish, EARLIEST_PLAUSIBLE, &mut || id);

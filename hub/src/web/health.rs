@@ -81,8 +81,8 @@ impl Api {
         Troubles {
             fatal: fatal.map(|why| format!("the telemetry log has stopped: {why}")),
             commits: blocked(stats.blocked_since_ms, now_ms)
-                .or_else(|| stalled(stats.writing_since_ms, now_ms))
-                .or_else(|| held_back(stats.held_since_ms, now_ms)),
+                .or_else(|| stalled(stats.writing_since_ms, now_ms)),
+            held: held_back(stats.held_since_ms, now_ms),
             blocks: self.unsealable(),
             part: self.health_sources.iter().find_map(|source| source()),
         }
@@ -208,7 +208,11 @@ fn log(api: &Api) -> Vec<MetricRow> {
         (
             "relais_log_readings_held_seconds",
             "For how long readings are held back, because the rest of the write-ahead log is for alarms; 0 while they are taken.",
-            if stats.held_since_ms == 0 { 0 } else { (now_ms.saturating_sub(stats.held_since_ms) / 1000).max(1) },
+            if stats.held_since_ms == 0 {
+                0
+            } else {
+                (now_ms.saturating_sub(stats.held_since_ms) / 1000).max(1)
+            },
         ),
         (
             "relais_log_seal_failing_seconds",
@@ -243,7 +247,10 @@ mod tests {
         assert_eq!(held_back(0, 100_000), None);
         assert_eq!(held_back(97_000, 100_000), None);
         let said = held_back(40_000, 160_000).unwrap();
-        assert!(said.starts_with("no readings are taken for 2 min: the write-ahead log is nearly full"), "{said}");
+        assert!(
+            said.starts_with("no readings are taken for 2 min: the write-ahead log is nearly full"),
+            "{said}"
+        );
         assert!(said.contains("kept for alarms and events, which are still stored"), "{said}");
     }
 

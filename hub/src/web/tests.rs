@@ -64,7 +64,7 @@ impl Site {
         let run = hub_store::Run { token: 1, starts: [0; 7] };
         let who = Who { hub: recovery.hub, boot: now.boot, last_known_good: UtcMs(0), seed: 1, run };
         let link = crate::north::link(&north, &dir, who, &log, clock, &supervisor);
-        let (ingest, _inbox) = tokio::sync::mpsc::channel(1);
+        let (ingest, _inbox) = southbound::ingest::ingest(1);
         let folders = DevicesConfig { dir: dir.join("devices.d"), profiles_dir: dir.join("profiles.d") };
         let devices = Devices::new(&folders, DeviceFiles::default(), ingest, Arc::new(clock), 1);
         let sides = Sides { link, devices };
@@ -90,6 +90,7 @@ impl Site {
             received: self.api.clock.now(),
             mark: None,
             stored: None,
+            publisher: None,
         };
         let mut id = [0; 10];
         id[..device.len()].copy_from_slice(device.as_bytes());

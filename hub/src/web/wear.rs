@@ -70,7 +70,9 @@ impl Api {
             measured_s: pace.map(|pace| pace.span_ms / 1_000),
             told_after_s: wait_ms(gather_ms) / 1_000,
             bytes_per_day: pace.map(|pace| pace.bytes_per_day),
-            bytes_per_reading: pace.and_then(|pace| pace.tenths_per_reading).map(|tenths| float(tenths) / 10.0),
+            bytes_per_reading: pace
+                .and_then(|pace| pace.tenths_per_reading)
+                .map(|tenths| float(tenths) / 10.0),
             machine_bytes_per_day: pace.and_then(|pace| pace.machine_bytes_per_day),
         }
     }
@@ -158,8 +160,7 @@ mod tests {
 
     #[test]
     fn the_disks_own_count_is_read_where_there_is_one() {
-        let stat =
-            "  123 4 5678 90 11 12 1314 15 0 16 17 0 0 0 0 0 0\n";
+        let stat = "  123 4 5678 90 11 12 1314 15 0 16 17 0 0 0 0 0 0\n";
         assert_eq!(sectors_written(stat), Some(1314));
         assert_eq!(sectors_written("1 2 3"), None);
         assert_eq!(machine_bytes(Path::new("/proc")), None, "nothing is written there");

@@ -179,7 +179,7 @@ impl Append {
     }
 
     /// Whether anything of classes 0–3 is in it. Such an append goes as a whole where samples alone must wait.
-    pub(crate) const fn is_precious(&self) -> bool {
+    pub const fn is_precious(&self) -> bool {
         !self.events.is_empty() || !self.definitions.is_empty()
     }
 }

@@ -216,8 +216,7 @@ impl LogHandle {
             spawn("log-sealer", move || sealer.run(&fatal, &sealer_room))?
         };
         let writer = {
-            let writer =
-                Writer::new(log, plans, Arc::clone(&clock), fatal_out, room.clone(), lazy_wait);
+            let writer = Writer::new(log, plans, Arc::clone(&clock), fatal_out, room.clone(), lazy_wait);
             let messages: Receiver<Message> = messages;
             spawn("log-writer", move || writer.run(&messages))?
         };

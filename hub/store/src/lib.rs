@@ -40,6 +40,8 @@ mod verify;
 #[cfg(test)]
 mod verify_test;
 mod wal;
+#[cfg(test)]
+mod wear_test;
 mod writer;
 
 pub use append::{

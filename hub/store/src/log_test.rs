@@ -562,6 +562,36 @@ fn a_resend_is_known_over_seals_and_restarts_until_its_session_is_forgotten() {
 }
 
 #[test]
+fn a_packet_id_used_anew_takes_the_place_of_the_old_one_pending_or_stored() {
+    let (mut log, _) = open(&SimDisk::new(1), at(0));
+    let say = |log: &mut Log, packet_id: u16, content_hash: u64, dup: bool| {
+        let mark = Some(PublishMark { incarnation: 5, packet_id, content_hash, dup });
+        log.stage(&Append { samples: vec![sample(1, at(1))], mark, ..Append::default() }, at(1))
+    };
+    assert_eq!(say(&mut log, 7, 1, false), Ok(Staged::Pending));
+    commit(&mut log, at(1));
+    assert_eq!(say(&mut log, 7, 2, false), Ok(Staged::Pending), "without DUP it is always stored");
+    assert_eq!(say(&mut log, 7, 2, true), Ok(Staged::Duplicate), "while it is pending");
+    assert_eq!(say(&mut log, 7, 1, true), Ok(Staged::Pending), "what stood before it is not known any more");
+    commit(&mut log, at(2));
+    assert_eq!(say(&mut log, 7, 1, true), Ok(Staged::Duplicate), "the last use counts");
+    assert_eq!(say(&mut log, 7, 2, true), Ok(Staged::Pending));
+    // The last 1,024 of a session, those that are pending included.
+    for n in 0..600_u16 {
+        assert_eq!(say(&mut log, 1000 + n, 3, false), Ok(Staged::Pending));
+    }
+    commit(&mut log, at(3));
+    for n in 600..1_024_u16 {
+        assert_eq!(say(&mut log, 1000 + n, 3, false), Ok(Staged::Pending));
+    }
+    assert_eq!(say(&mut log, 1000, 3, true), Ok(Staged::Duplicate));
+    assert_eq!(say(&mut log, 2023, 3, true), Ok(Staged::Duplicate));
+    commit(&mut log, at(4));
+    assert_eq!(say(&mut log, 1000, 3, true), Ok(Staged::Duplicate));
+    assert_eq!(say(&mut log, 7, 2, true), Ok(Staged::Pending), "1,024 came behind it");
+}
+
+#[test]
 fn what_breaks_a_bound_is_refused_and_numbers_nothing() {
     let (mut log, _) = open(&SimDisk::new(1), at(0));
     let mut bad = sample(1, at(1));

@@ -246,7 +246,9 @@ impl Writer {
         let since = &self.shared.counters.held_since_ms;
         if get(since) == 0 {
             set(since, (self.clock)().mono_ms.max(1));
-            tracing::debug!("samples wait for a seal: the rest of the WAL is for alarms, events and definitions");
+            tracing::debug!(
+                "samples wait for a seal: the rest of the WAL is for alarms, events and definitions"
+            );
         }
         self.plan_seal(true);
     }

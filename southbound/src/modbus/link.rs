@@ -237,6 +237,7 @@ impl Link {
             received: self.around.clock.now(),
             mark: None,
             stored: None,
+            publisher: None,
         };
         if self.around.ingest.send(publish).await.is_err() {
             debug!(endpoint = %self.endpoint, "the hub is stopping: readings of a cycle are not stored");

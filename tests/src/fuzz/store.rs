@@ -150,13 +150,12 @@ fn names(disk: &SimDisk) -> Vec<String> {
 fn written_log(appends: u64) -> SimDisk {
     let disk = SimDisk::new(1);
     let context = OpenContext { hub: HubId::from_bytes([1; 16]), now: moment(1000), seed: [3; 32] };
-    let config =
-        LogConfig {
-            wal_file_bytes: 256 * 1024,
-            seal_after: Duration::from_secs(900),
-            quota_bytes: 1 << 30,
-            wear_saver: false,
-        };
+    let config = LogConfig {
+        wal_file_bytes: 256 * 1024,
+        seal_after: Duration::from_secs(900),
+        quota_bytes: 1 << 30,
+        wear_saver: false,
+    };
     let (log, _) =
         open_on(Arc::new(disk.clone()), config, &context, Arc::new(|| moment(2000))).expect("the log opens");
     let mut definitions = definitions();

@@ -23,6 +23,7 @@ fn hear(registry: &mut Registry, device: &str, readings: Vec<Reading>) -> Plan {
         received: AT,
         mark: None,
         stored: None,
+        publisher: None,
     };
     let mut id = [0; 10];
     id[..device.len()].copy_from_slice(device.as_bytes());
@@ -145,9 +146,11 @@ fn a_stated_time_is_kept_and_urgency_follows_who_waits() {
         received: AT,
         mark: None,
         stored: Some(stored),
+        publisher: Some(Publisher { id: 3, at_limit: true }),
     };
     let append = registry.plan(&publish, WALL, &mut || [0; 10]).append;
     assert_eq!(append.urgency, Urgency::Publisher);
+    assert_eq!(append.publisher.map(|p| (p.id, p.at_limit)), Some((3, true)));
     assert_eq!(append.samples[0].stamp, Stamp::Wall(UtcMs(9), WallSource::Device));
     assert_eq!(append.samples[0].received, AT);
     publish.stored = None;
@@ -176,6 +179,7 @@ fn poll(registry: &mut Registry, readings: Vec<Polled>) -> Append {
         received: BootStamp { boot: BOOT, mono_ms: 99 },
         mark: None,
         stored: None,
+        publisher: None,
     };
     let plan = registry.plan(&publish, WALL, &mut || [1; 10]);
     assert!(plan.holds_message(), "{plan:?}");

@@ -28,7 +28,7 @@ struct Story {
     clock: Clock,
     log: LogHandle,
     registry: SharedRegistry,
-    ingest: mpsc::Sender<DevicePublish>,
+    ingest: southbound::ingest::IngestSender,
 }
 
 impl Story {
@@ -41,7 +41,7 @@ impl Story {
 
     fn on(dir: PathBuf, clock: Clock, log: LogHandle) -> (Story, Intake) {
         let registry = SharedRegistry::new(Registry::new(log.catalog(), Limits::default()));
-        let (ingest, inbox) = mpsc::channel(INBOX_MESSAGES);
+        let (ingest, inbox) = southbound::ingest::ingest(INBOX_MESSAGES);
         let intake = Intake::new(registry.clone(), log.clone(), clock, EARLIEST_PLAUSIBLE, inbox);
         (Story { dir, clock, log, registry, ingest }, intake)
     }
@@ -55,6 +55,7 @@ impl Story {
             received,
             mark,
             stored: Some(stored),
+            publisher: None,
         };
         self.ingest.send(publish).await.unwrap();
         answer

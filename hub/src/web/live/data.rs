@@ -30,7 +30,7 @@ pub(super) fn data(api: &Api, log: &LogNow, troubles: &Troubles, lanes: &[LanePr
         classes,
         gap_rows: log.gaps_mark,
         room: room(api),
-        trouble: troubles.commits.clone().or_else(|| troubles.blocks.clone()),
+        trouble: [&troubles.commits, &troubles.held, &troubles.blocks].into_iter().find_map(Clone::clone),
         epoch: epoch.to_string(),
     }
 }

@@ -158,21 +158,11 @@ mod tests {
         assert_eq!(publish(1, true, 12), Some(12), "now nobody can");
         assert_eq!(publish(3, false, 12), Some(12), "who comes meanwhile does not put it off");
         group.reset();
-        group.handle_arrival(
-            Urgency::Publisher,
-            Some(Publisher { id: 4, at_limit: true }),
-            10,
-            20,
-        );
+        group.handle_arrival(Urgency::Publisher, Some(Publisher { id: 4, at_limit: true }), 10, 20);
         assert_eq!(group.poll_timeout(), Some(20), "one alone at its limit waits for nothing");
         group.reset();
         arrive(&mut group, Urgency::Publisher, 10, 30);
-        group.handle_arrival(
-            Urgency::Publisher,
-            Some(Publisher { id: 4, at_limit: true }),
-            10,
-            31,
-        );
+        group.handle_arrival(Urgency::Publisher, Some(Publisher { id: 4, at_limit: true }), 10, 31);
         assert_eq!(group.poll_timeout(), Some(33), "of the other nobody knows");
     }
 

@@ -11,6 +11,8 @@ pub(crate) mod group;
 pub(crate) mod header;
 pub(crate) mod pending;
 pub(crate) mod recovery;
+#[cfg(test)]
+mod recovery_test;
 mod writer;
 
 pub(crate) use writer::{KnownFile, Sealed, Wal, WalConfig, WalError};

@@ -91,7 +91,8 @@ impl Connection {
             Route::Ingest { device, message, .. } => {
                 let received = self.shared.clock.now();
                 let content = Content::Message(message);
-                let publish = DevicePublish { device, content, received, mark: None, stored: None };
+                let publish =
+                    DevicePublish { device, content, received, mark: None, stored: None, publisher: None };
                 drop(self.shared.ingest.send(publish).await);
             }
         }

@@ -7,7 +7,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 
 use super::{Connection, INGEST_GONE, Stalled, Wait, Work};
-use crate::ingest::{Content, DevicePublish, PublishMark};
+use crate::ingest::{Content, DevicePublish, PublishMark, Publisher};
 use crate::mqtt::access;
 use crate::mqtt::codec::{Disconnect, Publish, Qos, Subscribe, Unsubscribe, Version};
 use crate::mqtt::filter;
@@ -60,7 +60,12 @@ impl Connection {
                 };
                 let received = self.shared.clock.now();
                 let content = Content::Message(message);
-                let publish = DevicePublish { device, content, received, mark, stored };
+                let publisher = serial.map(|_| Publisher {
+                    id: self.claim.subscriber(),
+                    // The client of version 3.1.1 does not know of this bound, but is not read beyond it either.
+                    at_limit: self.session.acks_full(),
+                });
+                let publish = DevicePublish { device, content, received, mark, stored, publisher };
                 // Before its own fan-out, which must not overtake it.
                 self.work.push_front(Work::Ingest(Box::new(publish)));
             }

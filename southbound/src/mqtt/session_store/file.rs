@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use redb::backends::FileBackend;
-use redb::{BackendError, Database, Durability, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
+use redb::{
+    BackendError, Database, Durability, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition,
+};
 
 use super::record::{StoredSession, decode_value, encode_value};
 use super::{Found, SessionStoreError};
@@ -43,7 +45,10 @@ pub(super) struct SessionFile {
 }
 
 impl SessionFile {
-    pub(super) fn open(dir: &Path, metrics: &Arc<Metrics>) -> Result<(SessionFile, Found), SessionStoreError> {
+    pub(super) fn open(
+        dir: &Path,
+        metrics: &Arc<Metrics>,
+    ) -> Result<(SessionFile, Found), SessionStoreError> {
         let path = dir.join(NAME);
         let (database, found) = match open_and_read(&path, metrics) {
             Ok(opened) => opened,

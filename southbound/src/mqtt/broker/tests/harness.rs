@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::super::*;
-use crate::ingest::{DevicePublish, Stored};
+use crate::ingest::{IngestReceiver, Stored};
 use crate::mqtt::codec::testing::{connect, encode};
 use crate::mqtt::codec::{Connect, FilterRequest, Packet, Publish, Qos, Subscribe, Version};
 use crate::mqtt::testing::{TestClock, TestSpawn};
@@ -38,7 +38,7 @@ impl Drop for Dir {
 /// A broker, and the hub's ends of its channels.
 pub(super) struct Site {
     pub(super) handle: BrokerHandle,
-    pub(super) ingest: mpsc::Receiver<DevicePublish>,
+    pub(super) ingest: IngestReceiver,
     pub(super) forgotten: mpsc::Receiver<u64>,
     pub(super) clock: Arc<TestClock>,
 }
@@ -49,7 +49,7 @@ impl Site {
     }
 
     pub(super) async fn with(dir: &Dir, limits: MqttLimits) -> Site {
-        let (ingest, publishes) = mpsc::channel(64);
+        let (ingest, publishes) = crate::ingest::ingest(64);
         let (forgotten, incarnations) = mpsc::channel(64);
         let clock = Arc::new(TestClock::default());
         let around = Surroundings { ingest, forgotten, clock: clock.clone(), tasks: Arc::new(TestSpawn) };
@@ -65,7 +65,7 @@ impl Site {
         TestSpawn.spawn(
             "log",
             Box::pin(async move {
-                while let Some(publish) = site.ingest.recv().await {
+                while let Some(publish) = site.ingest.recv(true).await {
                     if let Some(stored) = publish.stored {
                         // A connection that ended does not listen any more.
                         stored.send(Stored::OnFlash).ok();

@@ -18,8 +18,8 @@ async fn a_puback_waits_for_the_log_and_keeps_the_order() {
     let mut client = Client::v4(&site.handle, "c").await;
     client.publish(7, TOPIC, "{\"t\":1}").await;
     client.publish(3, TOPIC, "{\"t\":2}").await;
-    let first = site.ingest.recv().await.unwrap();
-    let second = site.ingest.recv().await.unwrap();
+    let first = site.ingest.recv(true).await.unwrap();
+    let second = site.ingest.recv(true).await.unwrap();
     assert_eq!(first.device.as_str(), "boiler");
     let Content::Message(DeviceMessage::Telemetry(readings)) = &first.content else { panic!("telemetry") };
     assert_eq!(readings[0].value, Some(Value::F64(1.0)));
@@ -38,7 +38,7 @@ async fn qos0_is_stored_without_an_answer() {
     let mut site = Site::start(&dir).await;
     let mut client = Client::v5(&site.handle, "c").await;
     client.publish(0, "relais/v1/boiler/telemetry/t", "true").await;
-    let publish = site.ingest.recv().await.unwrap();
+    let publish = site.ingest.recv(true).await.unwrap();
     assert!(publish.stored.is_none() && publish.mark.is_none());
     client.silent().await;
 }
@@ -49,7 +49,7 @@ async fn a_log_that_forgets_its_answer_is_never_acknowledged() {
     let mut site = Site::start(&dir).await;
     let mut client = Client::v5(&site.handle, "c").await;
     client.publish(1, TOPIC, "{\"t\":1}").await;
-    drop(site.ingest.recv().await.unwrap());
+    drop(site.ingest.recv(true).await.unwrap());
     let (first, body) = client.until_closed().await.unwrap();
     assert_eq!((first, body[0]), (0xe0, 0x88));
     assert_eq!(count(&site.handle, "relais_mqtt_disconnects_total", Some("ingest-gone")), 1);
@@ -70,7 +70,7 @@ async fn a_full_log_makes_its_clients_wait_and_nobody_else() {
     still_works(&site.handle).await;
     let mut acked = 0;
     for _ in 0..200 {
-        let publish = site.ingest.recv().await.unwrap();
+        let publish = site.ingest.recv(true).await.unwrap();
         publish.stored.unwrap().send(Stored::OnFlash).unwrap();
         acked += 1;
         assert_eq!(busy.recv().await.1[..], u16::to_be_bytes(acked));
@@ -108,7 +108,7 @@ async fn what_is_left_of_a_message_is_stored() {
     let mut site = Site::start(&dir).await;
     let mut client = Client::v4(&site.handle, "c").await;
     client.publish(1, TOPIC, "{\"good\":1,\"bad\":[]}").await;
-    let publish = site.ingest.recv().await.unwrap();
+    let publish = site.ingest.recv(true).await.unwrap();
     let Content::Message(DeviceMessage::Telemetry(readings)) = &publish.content else { panic!("telemetry") };
     assert_eq!(readings.len(), 1);
     publish.stored.unwrap().send(Stored::Refused).unwrap();
@@ -134,7 +134,7 @@ async fn a_will_is_published_unless_the_client_says_goodbye() {
     watcher.silent().await;
     let (lost, _) = Client::connect(&site.handle, with_will("lost")).await;
     drop(lost);
-    let Content::Message(DeviceMessage::Event(event)) = site.ingest.recv().await.unwrap().content else {
+    let Content::Message(DeviceMessage::Event(event)) = site.ingest.recv(true).await.unwrap().content else {
         panic!("an event")
     };
     assert_eq!(&*event.code, "lost");

@@ -27,7 +27,7 @@ async fn a_persistent_session_survives_the_hub() {
         assert!(!present);
         assert_eq!(client.subscribe(&[("relais/v1/+/state", 1), ("relais/v1/x/#", 0)]).await, [1, 0]);
         client.publish(9, "relais/v1/a/telemetry", "{\"t\":1}").await;
-        let before = site.ingest.recv().await.unwrap().mark.unwrap();
+        let before = site.ingest.recv(true).await.unwrap().mark.unwrap();
         assert_eq!((before.packet_id, before.dup), (9, false));
         // What kill -9 leaves behind: the file as it is at this moment, under a running broker.
         let left = Dir::new();
@@ -39,7 +39,7 @@ async fn a_persistent_session_survives_the_hub() {
         let mut again = publish(9, "relais/v1/a/telemetry", "{\"t\":1}");
         again.dup = true;
         client.send(&Packet::Publish(again)).await;
-        let resent = site.ingest.recv().await.unwrap();
+        let resent = site.ingest.recv(true).await.unwrap();
         let after = resent.mark.unwrap();
         assert!(after.dup);
         assert_eq!((after.incarnation, after.content_hash), (before.incarnation, before.content_hash));
@@ -76,7 +76,7 @@ async fn a_clean_start_discards_the_old_session_and_says_so() {
     let mut site = Site::start(&dir).await;
     let (mut client, _) = Client::connect(&site.handle, persistent(Version::V5, "c")).await;
     client.publish(1, "relais/v1/a/telemetry", "{\"t\":1}").await;
-    let publish = site.ingest.recv().await.unwrap();
+    let publish = site.ingest.recv(true).await.unwrap();
     let old = publish.mark.unwrap().incarnation;
     publish.stored.unwrap().send(Stored::OnFlash).unwrap();
     client.recv().await;

@@ -9,7 +9,7 @@ use crate::mqtt::testing::{TestClock, TestSpawn};
 
 async fn start(address: SocketAddr, anonymous: bool, dir: &Dir) -> Result<BrokerHandle, StartError> {
     let around = Surroundings {
-        ingest: mpsc::channel(1).0,
+        ingest: crate::ingest::ingest(1).0,
         forgotten: mpsc::channel(1).0,
         clock: Arc::new(TestClock::default()),
         tasks: Arc::new(TestSpawn),
@@ -26,7 +26,7 @@ async fn the_log_is_waited_for() {
     let mut client = Client::v5(&site.handle, "c").await;
     let mut idle = Client::v4(&site.handle, "idle").await;
     client.publish(1, "relais/v1/a/telemetry", "{\"t\":1}").await;
-    let publish = site.ingest.recv().await.unwrap();
+    let publish = site.ingest.recv(true).await.unwrap();
     site.handle.stop_accepting();
     let stopped = site.handle.shutdown(PATIENCE);
     let rest = async {
@@ -47,7 +47,7 @@ async fn the_deadline_ends_it() {
     let mut site = Site::start(&dir).await;
     let mut client = Client::v5(&site.handle, "c").await;
     client.publish(1, "relais/v1/a/telemetry", "{\"t\":1}").await;
-    let _never_answered = site.ingest.recv().await.unwrap();
+    let _never_answered = site.ingest.recv(true).await.unwrap();
     site.handle.shutdown(Duration::from_millis(50)).await;
     assert_eq!(client.until_closed().await.unwrap().1[0], 0x8b);
 }
