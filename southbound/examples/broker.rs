@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hub_model::{BootId, BootStamp};
-use southbound::ingest::Stored;
+use southbound::ingest::{Stored, ingest};
 use southbound::mqtt::{Broker, ListenerConfig, MqttConfig, MqttLimits, Surroundings};
 use southbound::tasks::{BoxedTask, Clock, Spawn};
 use tokio::sync::mpsc;
@@ -41,7 +41,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = arguments.next().ok_or("which address?")?.parse()?;
     let dir = arguments.next().map_or_else(std::env::temp_dir, Into::into);
     let quiet = arguments.next().is_some();
-    let (ingest, mut publishes) = mpsc::channel(1024);
+    let (ingest, mut publishes) = ingest(1024);
     let (forgotten, mut incarnations) = mpsc::channel(16);
     #[expect(clippy::disallowed_methods, reason = "there is no hub here whose clock could be asked")]
     let clock = Arc::new(MachineClock(Instant::now()));
@@ -53,7 +53,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut tick = tokio::time::interval(Duration::from_secs(5));
     loop {
         tokio::select! {
-            Some(publish) = publishes.recv() => {
+            Some(publish) = publishes.recv(true) => {
                 if !quiet {
                     println!("{}: {:?} {:?}", publish.device, publish.content, publish.mark);
                 }

@@ -603,6 +603,7 @@ fn run(seed: u64, steps: u64) -> Tally {
                 copy_on_write: plan.below(2) == 0,
                 syncs_to_fail: 0,
                 sync_fails_per_mille: if plan.below(3) == 0 { 300 } else { 0 },
+                ..Faults::default()
             });
         }
         site.step();

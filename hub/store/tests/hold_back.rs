@@ -2,83 +2,37 @@
 //! full, and everything goes on when the disk works again. Nothing acknowledged is lost, whatever happens in between.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use hub_model::{
     BootId, BootStamp, Class, Event, EventRecord, HubId, Sample, SeriesId, Severity, Stamp, Value,
 };
-use hub_store::disk::sim::SimDisk;
-use hub_store::disk::{Disk, DiskFile};
+use hub_store::disk::sim::{Faults, SimDisk};
 use hub_store::{
     Append, AppendError, LogConfig, LogHandle, LogStats, OpenContext, Record, Stored, Urgency, open_on,
 };
 
 const BOOT: BootId = BootId::from_bytes([1; 16]);
 
-/// A disk that refuses to write the tables while it is told to.
-#[derive(Debug)]
-struct Refusing {
-    disk: SimDisk,
-    refuses: Arc<AtomicBool>,
-}
-
-#[derive(Debug)]
-struct RefusingFile {
-    file: Box<dyn DiskFile>,
-    refuses: Option<Arc<AtomicBool>>,
-}
-
-impl Disk for Refusing {
-    fn list(&self) -> io::Result<Vec<String>> {
-        self.disk.list()
-    }
-    fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        let refuses = name.ends_with(".redb").then(|| Arc::clone(&self.refuses));
-        Ok(Box::new(RefusingFile { file: self.disk.open(name)?, refuses }))
-    }
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.disk.remove(name)
-    }
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.disk.rename(from, to)
-    }
-    fn sync_dir(&self) -> io::Result<()> {
-        self.disk.sync_dir()
-    }
-}
-
-impl DiskFile for RefusingFile {
-    fn size(&self) -> io::Result<u64> {
-        self.file.size()
-    }
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.file.set_len(len)
-    }
-    fn read_at(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.file.read_at(offset, out)
-    }
-    fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        if self.refuses.as_ref().is_some_and(|refuses| refuses.load(Ordering::Relaxed)) {
-            return Err(io::Error::from(io::ErrorKind::StorageFull));
-        }
-        self.file.write_at(offset, data)
-    }
-    fn sync_data(&self) -> io::Result<()> {
-        self.file.sync_data()
-    }
-}
+/// The tables cannot be written, as on a full disk; the WAL, which has its room, can.
+const FULL: Faults = Faults {
+    refuses: Some(".redb"),
+    power_off_at: None,
+    no_space_per_mille: 0,
+    copy_on_write: false,
+    syncs_to_fail: 0,
+    sync_fails_per_mille: 0,
+};
 
 type Answer = Pin<Box<dyn Future<Output = Result<Stored, AppendError>>>>;
 
 /// A log, what it was given, and what it has acknowledged of that.
 struct Site {
     disk: SimDisk,
-    refuses: Arc<AtomicBool>,
     log: LogHandle,
     /// By class and number of the append.
     unanswered: Vec<(Class, u64, Answer)>,
@@ -86,20 +40,19 @@ struct Site {
     next: u64,
 }
 
-fn open(disk: &SimDisk, refuses: &Arc<AtomicBool>) -> LogHandle {
+fn open(disk: &SimDisk) -> LogHandle {
     let ticks = AtomicU64::new(1_000);
     let now = move || BootStamp { boot: BOOT, mono_ms: ticks.fetch_add(1, Ordering::Relaxed) };
     let context = OpenContext { hub: HubId::from_bytes([9; 16]), now: now(), seed: [7; 32] };
-    let disk = Refusing { disk: disk.clone(), refuses: Arc::clone(refuses) };
     let config = LogConfig { wal_file_bytes: 256 * 1024, ..LogConfig::default() };
-    open_on(Arc::new(disk), config, &context, Arc::new(now)).expect("the log opens").0
+    open_on(Arc::new(disk.clone()), config, &context, Arc::new(now)).expect("the log opens").0
 }
 
 impl Site {
     fn new(seed: u64) -> Site {
-        let (disk, refuses) = (SimDisk::new(seed), Arc::new(AtomicBool::new(false)));
-        let log = open(&disk, &refuses);
-        Site { disk, refuses, log, unanswered: Vec::new(), acknowledged: BTreeSet::new(), next: 0 }
+        let disk = SimDisk::new(seed);
+        let log = open(&disk);
+        Site { disk, log, unanswered: Vec::new(), acknowledged: BTreeSet::new(), next: 0 }
     }
 
     fn say(&mut self, class: Class) {
@@ -152,7 +105,7 @@ impl Site {
         self.say(Class::Alarm);
         self.until("the first alarm is stored", |site| site.unanswered.is_empty());
         self.log.seal_now_blocking().expect("everything is sealed");
-        self.refuses.store(true, Ordering::Relaxed);
+        self.disk.set_faults(FULL);
         while self.stats().held_since_ms == 0 {
             self.say(Class::Telemetry);
             self.until("it is stored or held back", |site| {
@@ -245,7 +198,7 @@ fn readings_are_held_back_alarms_pass_and_everything_follows_when_the_disk_works
     let mut site = Site::new(1);
     let alarms = site.fill();
     assert!(alarms >= 10, "the reserve took {alarms}");
-    site.refuses.store(false, Ordering::Relaxed);
+    site.disk.set_faults(Faults::default());
     site.until("everything is stored", |site| site.unanswered.is_empty());
     site.until("nothing is held back", |site| {
         site.stats().held_since_ms == 0 && site.stats().blocked_since_ms == 0
@@ -253,7 +206,7 @@ fn readings_are_held_back_alarms_pass_and_everything_follows_when_the_disk_works
     site.check();
     assert_eq!(site.acknowledged.len() as u64, site.next);
     site.log.close().expect("it closes");
-    site.log = open(&site.disk, &site.refuses);
+    site.log = open(&site.disk);
     site.check();
     site.log.close().expect("it closes");
 }
@@ -264,9 +217,8 @@ fn a_power_cut_while_readings_are_held_back_takes_nothing_that_was_acknowledged(
         let mut site = Site::new(seed);
         site.fill();
         let disk = site.disk.restart();
-        site.refuses.store(false, Ordering::Relaxed);
         site.unanswered.clear();
-        let old = std::mem::replace(&mut site.log, open(&disk, &site.refuses));
+        let old = std::mem::replace(&mut site.log, open(&disk));
         drop(old);
         site.check();
         site.say(Class::Telemetry);
@@ -281,7 +233,7 @@ fn an_end_in_order_stores_what_was_held_back() {
     let mut site = Site::new(9);
     site.say(Class::Telemetry);
     site.until("it is stored", |site| site.unanswered.is_empty());
-    site.refuses.store(true, Ordering::Relaxed);
+    site.disk.set_faults(FULL);
     while site.stats().held_since_ms == 0 {
         site.say(Class::Telemetry);
         site.until("it is stored or held back", |site| {
@@ -291,8 +243,8 @@ fn an_end_in_order_stores_what_was_held_back() {
     (0..10).for_each(|_| site.say(Class::Telemetry));
     site.log.close().expect("what is kept for alarms is used at the end");
     site.until("all is stored", |site| site.unanswered.is_empty());
-    site.refuses.store(false, Ordering::Relaxed);
-    site.log = open(&site.disk, &site.refuses);
+    site.disk.set_faults(Faults::default());
+    site.log = open(&site.disk);
     site.check();
     site.log.close().expect("it closes");
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use hub_model::{BootId, BootStamp, Unit, Value};
 use relais_sim::modbus::{Options, Server, Units, pattern};
-use southbound::ingest::{Content, DevicePublish, Polled};
+use southbound::ingest::{Content, DevicePublish, Polled, ingest};
 use southbound::modbus::address::{Place, Table};
 use southbound::modbus::device::{Device, Endpoint, RequestLimits};
 use southbound::modbus::order::ByteOrder;
@@ -18,7 +18,7 @@ use southbound::modbus::schedule::JobCounts;
 use southbound::modbus::{DeviceView, Poller};
 use southbound::tasks::Clock;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 /// Of every device: short, so that many cycles pass in little time.
 pub(crate) const INTERVAL: Duration = Duration::from_millis(500);
@@ -109,14 +109,14 @@ impl Rig {
         let endpoints = [("faulty", faulty.address()), ("sound", sound.address())];
         let devices =
             endpoints.iter().flat_map(|(name, at)| UNITS.map(|unit| device(name, *at, unit))).collect();
-        let (ingest, mut messages) = mpsc::channel::<DevicePublish>(MESSAGES_MAX);
+        let (ingest, mut messages) = ingest(MESSAGES_MAX);
         let poller = Poller::new(ingest, Arc::new(MachineClock(now())), 5, devices);
         let seen = Arc::<Mutex<BTreeMap<String, Seen>>>::default();
         let (stop, stopping) = watch::channel(false);
         let book = seen.clone();
         drop(runtime.spawn(poller.clone().run(stopping)));
         drop(runtime.spawn(async move {
-            while let Some(message) = messages.recv().await {
+            while let Some(message) = messages.recv(true).await {
                 let name = message.device.to_string();
                 let mut book = book.lock().unwrap_or_else(PoisonError::into_inner);
                 book.entry(name).or_default().take(&message);

@@ -146,7 +146,7 @@ fn a_stated_time_is_kept_and_urgency_follows_who_waits() {
         received: AT,
         mark: None,
         stored: Some(stored),
-        publisher: Some(Publisher { id: 3, at_limit: true }),
+        publisher: Some(southbound::ingest::Publisher { id: 3, at_limit: true }),
     };
     let append = registry.plan(&publish, WALL, &mut || [0; 10]).append;
     assert_eq!(append.urgency, Urgency::Publisher);

@@ -199,3 +199,53 @@ async fn it_gives_a_sign_of_life_also_while_the_log_has_no_room_and_says_how_far
     tokio::join!(intake.run(stopping), story);
     assert_eq!(probe.ask().await, None);
 }
+
+/// Blocks cannot be written until the write-ahead log is nearly full: readings wait all the way back to who says them, and
+/// an alarm does not stand behind them.
+#[tokio::test]
+async fn an_alarm_passes_readings_that_have_to_wait() {
+    let (clock, disk) = (Clock::new(), SimDisk::new(4));
+    let on_disk = Arc::new(disk.clone());
+    let (log, _) =
+        hub_store::open_on(on_disk, CONFIG, &context(clock), Arc::new(move || clock.now())).unwrap();
+    let (site, intake) = Story::on(PathBuf::from("/nowhere"), clock, log);
+    let (stop, stopping) = watch::channel(false);
+    let alarm = |n: u32| {
+        DeviceMessage::Event(DeviceEvent {
+            id: n.to_string().into(),
+            severity: Severity::Alarm,
+            code: "hot".into(),
+            text: "it is hot".into(),
+            ts: None,
+            params: Vec::new(),
+        })
+    };
+    let story = async {
+        assert_eq!(site.say(reading(Some(1.0)), None).await.await, Ok(Stored::OnFlash));
+        assert_eq!(site.say(alarm(0), None).await.await, Ok(Stored::OnFlash));
+        site.log.seal_now().await.unwrap();
+        disk.set_faults(Faults { refuses: Some(".redb"), ..Faults::default() });
+        let mut answers = Vec::new();
+        // Until neither log nor inbox has a place for another.
+        loop {
+            let saying = tokio::time::timeout(Duration::from_millis(300), site.say(reading(Some(1.0)), None));
+            match saying.await {
+                Ok(answer) => answers.push(answer),
+                Err(_) => break,
+            }
+        }
+        assert!(site.log.stats().held_since_ms > 0);
+        for n in 1..10 {
+            assert_eq!(site.say(alarm(n), None).await.await, Ok(Stored::OnFlash));
+        }
+        let last = answers.last_mut().unwrap();
+        assert_eq!(last.try_recv(), Err(oneshot::error::TryRecvError::Empty), "readings still wait");
+        disk.set_faults(Faults::default());
+        for answer in answers {
+            assert_eq!(answer.await, Ok(Stored::OnFlash));
+        }
+        stop.send_replace(true);
+    };
+    tokio::join!(intake.run(stopping), story);
+    assert_eq!(site.registry.lock().counts().events, 10);
+}

@@ -20,6 +20,8 @@ pub struct Faults {
     pub power_off_at: Option<u64>,
     /// Of 1,000 writes that need room, how many are refused with ENOSPC.
     pub no_space_per_mille: u32,
+    /// Of files whose names contain this, every write is refused with ENOSPC.
+    pub refuses: Option<&'static str>,
     /// Whether overwriting needs room too, as on a copy-on-write file system.
     pub copy_on_write: bool,
     /// How many of the next syncs fail.
@@ -252,7 +254,7 @@ impl Disk for SimDisk {
             id
         };
         drop(state);
-        Ok(Box::new(SimFile { disk: self.clone(), life, id }))
+        Ok(Box::new(SimFile { disk: self.clone(), name: name.to_owned(), life, id }))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
@@ -283,6 +285,8 @@ impl Disk for SimDisk {
 #[derive(Debug)]
 struct SimFile {
     disk: SimDisk,
+    /// As it was opened.
+    name: String,
     life: u64,
     id: u64,
 }
@@ -324,7 +328,10 @@ impl DiskFile for SimFile {
         let mut state = self.disk.state();
         state.operate(self.life)?;
         let at = index(offset)?;
-        let Faults { no_space_per_mille, copy_on_write, .. } = state.faults;
+        let Faults { no_space_per_mille, copy_on_write, refuses, .. } = state.faults;
+        if refuses.is_some_and(|part| self.name.contains(part)) {
+            return Err(no_space());
+        }
         let needs_room = copy_on_write || state.file(self.id)?.now.len() < at + data.len();
         if needs_room && state.chance(no_space_per_mille) {
             return Err(no_space());
