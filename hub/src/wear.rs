@@ -12,7 +12,7 @@ use crate::room::SAMPLE_EVERY;
 const SAMPLES_MAX: usize = 288;
 
 /// A pace is not told from less.
-const SPAN_MIN_MS: u64 = SAMPLE_EVERY.as_millis() as u64;
+const SPAN_MIN_MS: u64 = SAMPLE_EVERY.as_secs() * 1_000;
 
 const DAY_MS: u64 = 86_400_000;
 

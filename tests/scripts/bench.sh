@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # `make bench`: builds with the release profile, measures, prints one table. Results stay in target/bench.
-# Words name parts to measure: intake, policy, commits, reopen, hub, agent, page; none means all.
+# Words name parts to measure: intake, commits, reopen, hub, agent, page; none means all.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 target=${CARGO_TARGET_DIR:-$PWD/target}

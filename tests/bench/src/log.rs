@@ -8,7 +8,7 @@ use hub_model::{
     BootId, BootStamp, ClockQuality, ClockRecord, Device, DeviceId, HubId, Quality, Sample, Series, SeriesId,
     SeriesKey, Stamp, Unit, Value, ValueType,
 };
-use hub_store::{Append, Definition, LogConfig, LogHandle, OpenContext, Publisher, Recovery, Urgency};
+use hub_store::{Append, Definition, LogConfig, LogHandle, OpenContext, Recovery, Urgency};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::load::{Point, SERIES};
@@ -44,18 +44,7 @@ pub(crate) fn create(folder: &Path) -> LogHandle {
 
 /// Stores one batch: on the device when this returns.
 pub(crate) fn store_batch(log: &LogHandle, boot: BootId, batch: &[Point]) {
-    store_batch_as(log, boot, batch, Urgency::Now, None);
-}
-
-/// The same by a caller that waits in this way.
-pub(crate) fn store_batch_as(
-    log: &LogHandle,
-    boot: BootId,
-    batch: &[Point],
-    urgency: Urgency,
-    publisher: Option<Publisher>,
-) {
-    store(log, Append { samples: samples(boot, batch), urgency, publisher, ..Append::default() });
+    store(log, Append { samples: samples(boot, batch), urgency: Urgency::Now, ..Append::default() });
 }
 
 fn store(log: &LogHandle, append: Append) {

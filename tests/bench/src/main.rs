@@ -10,7 +10,6 @@ mod load;
 mod log;
 mod measure;
 mod page;
-mod policy;
 mod reopen;
 mod small_commits;
 mod sqlite;
@@ -37,9 +36,6 @@ fn main() {
     let mut table = Table::default();
     if wanted("intake") {
         intake::measure(&folder, &mut table);
-    }
-    if wanted("policy") {
-        policy::measure(&folder, &mut table);
     }
     if wanted("commits") {
         small_commits::measure(&folder, &mut table);
