@@ -33,7 +33,7 @@ test('what the hub can find is there in French, and nothing else', () => {
   const made = /\b(?:finding|hop|one_or_many)\(\s*"([a-z-]+)"/g;
   const shared = codes(rust('mod.rs'), made);
   const link = codes(rust('verdict.rs'), /\("([a-z-]+)", Level::/g);
-  const needs = [...codes(rust('needs.rs'), made), ...codes(rust('needs.rs'), /\("([a-z]+-trouble)"/g), 'loss', 'damaged'];
+  const needs = [...codes(rust('needs.rs'), made), ...codes(rust('needs.rs'), /\("([a-z-]+)", &troubles\./g), 'loss', 'damaged'];
   const found = {
     verdict: [...shared, ...codes(rust('verdict.rs'), made), ...link],
     need: needs,
