@@ -49,7 +49,8 @@ fn is_meant(path: &Path) -> bool {
     path.extension() == Some(OsStr::new("toml")) && !is_hidden
 }
 
-fn read_text(path: &Path) -> Result<String, String> {
+/// The text of a file that people wrote. Waits for nothing, and reads no more than a file of theirs may have.
+pub(super) fn read_text(path: &Path) -> Result<String, String> {
     let unreadable = |error: io::Error| format!("cannot be read: {error}");
     // A pipe or a device would be waited for; asked before it is opened, because opening a pipe already waits.
     if !fs::metadata(path).map_err(unreadable)?.is_file() {

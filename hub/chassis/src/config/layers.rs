@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::document::{Item, Node, Table, parse_defaults, parse_file};
+use super::folder::read_text;
 use super::section::read;
 use super::{Configuration, DefaultValue, ListDefault, Origin, Problem, Problems};
 
@@ -127,11 +128,11 @@ impl Layers {
 
     /// Reads the file at `path`; the error is one problem that says why it cannot be read.
     pub fn read_file(&mut self, path: &Path) -> Result<(), Box<Problem>> {
-        let text = std::fs::read_to_string(path).map_err(|error| {
+        let text = read_text(path).map_err(|why| {
             Box::new(Problem {
                 origin: Origin::File { path: path.into(), line: 0, column: 0 },
                 key: String::new(),
-                message: format!("cannot be read: {error}; name another file with --config"),
+                message: format!("{why}; name another file with --config"),
             })
         })?;
         self.files.push((path.into(), text));
