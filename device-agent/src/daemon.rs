@@ -22,7 +22,7 @@ use crate::host::Host;
 use crate::log::{Level, Log};
 use crate::mqtt::{Session, Settings};
 use crate::notify::Notifier;
-use crate::queue::{OpenError, Queue, QueueFile, Ring, boot_number};
+use crate::queue::{OpenError, Queue, QueueFile, Ring, SEGMENTS, boot_number};
 
 /// Most time for one address of the hub to take the connection. The session gives up on all of them together.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
@@ -135,11 +135,40 @@ fn open_ring(config: &Config, log: Log) -> Result<Option<Ring<QueueFile>>, RunEr
             Ok(file) => Ring::open(file).map(Some).or_else(|error| in_memory(&error)),
             Err(error) => in_memory(&error),
         },
-        Ok(ring) => Ok(Some(ring)),
+        Ok(ring) => {
+            let damaged = ring.unreadable_segments();
+            if damaged > 0 {
+                let (dir, of) = (dir.display(), SEGMENTS);
+                log.line(
+                    Level::Warn,
+                    format_args!(
+                        "{damaged} of {of} parts of the queue in {dir} are damaged, and the messages in them are lost; \
+                         {} messages in the others are whole",
+                        ring.len()
+                    ),
+                );
+            }
+            Ok(Some(ring))
+        }
         Err(error @ OpenError::Newer { .. }) => Err(RunError::QueueNewer(error)),
-        // Left by a crash while the file was made: it never held anything.
-        Err(OpenError::Size { .. }) => {
-            let remade = opened().and_then(|mut file| file.make(size).map(|()| file));
+        Err(OpenError::Size { found }) => {
+            let remade = opened().and_then(|mut file| {
+                // Blank, it was left by a crash while it was made.
+                if file.is_blank()? {
+                    return file.make(size).map(|()| file);
+                }
+                drop(file);
+                QueueFile::set_aside(dir)?;
+                log.line(
+                    Level::Warn,
+                    format_args!(
+                        "the queue in {} has {found} bytes, which no queue has: it is kept as queue.damaged, and the \
+                         messages in it are lost",
+                        dir.display()
+                    ),
+                );
+                opened()
+            });
             match remade {
                 Ok(file) => Ring::open(file).map(Some).or_else(|error| in_memory(&error)),
                 Err(error) => in_memory(&error),

@@ -5,6 +5,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
+/// The longest wait for a service manager that does not read: measuring goes on without it.
+const SEND_MAX: Duration = Duration::from_millis(200);
+
 /// The line to the service manager, if it gave one.
 #[derive(Debug)]
 pub struct Notifier {
@@ -20,7 +23,11 @@ impl Notifier {
             [b'/', ..] => SocketAddr::from_pathname(&name).ok(),
             _ => None,
         });
-        let socket = address.and_then(|address| Some((UnixDatagram::unbound().ok()?, address)));
+        let socket = address.and_then(|address| {
+            let socket = UnixDatagram::unbound().ok()?;
+            socket.set_write_timeout(Some(SEND_MAX)).ok()?;
+            Some((socket, address))
+        });
         let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
         let ours = number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(std::process::id()));
         let watchdog = number("WATCHDOG_USEC").filter(|usec| ours && *usec > 0).map(Duration::from_micros);
@@ -32,7 +39,8 @@ impl Notifier {
         self.socket.as_ref().and(self.watchdog).map(|watchdog| watchdog / 2)
     }
 
-    /// Says `READY=1`, `WATCHDOG=1`, `STOPPING=1`, `STATUS=…`, one per line. That it is not heard is no reason to fail.
+    /// Says `READY=1`, `WATCHDOG=1`, `STOPPING=1`, `STATUS=…`, one per line. That it is not heard within 200 ms is no
+    /// reason to fail, nor to wait.
     pub fn say(&self, state: &str) {
         if let Some((socket, address)) = &self.socket {
             socket.send_to_addr(state.as_bytes(), address).ok();

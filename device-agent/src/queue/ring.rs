@@ -89,6 +89,7 @@ pub struct Ring<M> {
     entries: VecDeque<Entry>,
     bytes: u64,
     next_number: u64,
+    unreadable: u64,
 }
 
 impl<M: Medium> Ring<M> {
@@ -100,7 +101,8 @@ impl<M: Medium> Ring<M> {
             return Err(OpenError::Size { found: size });
         }
         let entries = VecDeque::new();
-        let mut ring = Ring { medium, segment_bytes, position: None, entries, bytes: 0, next_number: 1 };
+        let mut ring =
+            Ring { medium, segment_bytes, position: None, entries, bytes: 0, next_number: 1, unreadable: 0 };
         let mut buffer = segment_buffer(segment_bytes);
         let mut done_below = 0;
         for segment in ring.segments()? {
@@ -119,9 +121,11 @@ impl<M: Medium> Ring<M> {
         for place in 0..SEGMENTS {
             let mut header = [0; SEGMENT_HEADER_BYTES];
             self.medium.read_at(place * self.segment_bytes, &mut header)?;
-            if let Some(segment) = decode_segment_header(&header)?.filter(|number| number % SEGMENTS == place)
-            {
-                found.push(segment);
+            match decode_segment_header(&header)?.filter(|number| number % SEGMENTS == place) {
+                Some(segment) => found.push(segment),
+                // Room that was never written is zeros.
+                None if header == [0; SEGMENT_HEADER_BYTES] => {}
+                None => self.unreadable += 1,
             }
         }
         found.sort_unstable();
@@ -327,6 +331,12 @@ impl<M: Medium> Ring<M> {
     /// The number of the next message: above every one that ever was in the ring and can still be read.
     pub fn next_number(&self) -> u64 {
         self.next_number
+    }
+
+    /// Segments whose header was damaged when the ring was opened, of [`SEGMENTS`]: what they held is gone, and how many
+    /// messages that were is not known.
+    pub fn unreadable_segments(&self) -> u64 {
+        self.unreadable
     }
 
     /// Bytes of the whole ring.
