@@ -54,6 +54,10 @@ pub(crate) async fn open(stream: &mut TcpStream, shared: &Shared, door: &Door) -
     match admit(&connect, door.anonymous) {
         Ok(role) => claim(stream, shared, door, Admitted { connect, role, input }).await,
         Err(why) => {
+            if door.log.refusals.admits(shared.clock.instant()) {
+                let client = connect.client_id.as_str();
+                tracing::warn!(client, reason = why.reason, "client refused{}", advice(why.reason));
+            }
             refuse(stream, shared, connect.version, &why).await;
             None
         }
@@ -132,6 +136,17 @@ fn admit(connect: &Connect, anonymous: bool) -> Result<Role, Refused> {
             Err(refused("will-not-authorized", 5, 0x87))
         }
         Some(_) | None => Ok(Role::Anonymous),
+    }
+}
+
+/// What to do about a refusal, where that is one thing.
+fn advice(reason: &str) -> &'static str {
+    match reason {
+        "credentials" => {
+            ": it came with a user name or password, which this hub does not check yet; leave them out"
+        }
+        "client-id" => ": its client id is too long, or empty with a session that is to be kept",
+        _ => "",
     }
 }
 
