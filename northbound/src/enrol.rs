@@ -114,6 +114,10 @@ pub(crate) async fn read_token(path: &Path) -> Result<Option<ClaimToken>, String
     let read = blocking(move || {
         use std::io::Read as _;
         let mut text = String::new();
+        // Opening a pipe would wait for whoever writes into it.
+        if std::fs::metadata(&path).is_ok_and(|found| !found.is_file()) {
+            return Err(format!("{} is not a file", path.display()));
+        }
         let file = match std::fs::File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
