@@ -116,7 +116,7 @@ pub struct Finding {
 }
 
 /// Something that needs somebody, for all devices it concerns.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Need {
     /// What it is.
     #[serde(flatten)]

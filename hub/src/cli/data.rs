@@ -66,7 +66,14 @@ fn ledger(args: &StatusArgs) -> Result<(), Failure> {
     } else {
         "The ledger does not add up: this is a bug, please report it."
     };
-    output::line(&format!("\n{sum} Log epoch {}.", ledger.epoch))
+    let damaged = match damaged(&client)?.iter().map(|block| block.to - block.from).sum::<u64>() {
+        0 => String::new(),
+        records => format!(
+            "\n{} of them cannot be read, for they are damaged on the disk: `relais-hub data gaps`.",
+            thousands(records)
+        ),
+    };
+    output::line(&format!("\n{sum} Log epoch {}.{damaged}", ledger.epoch))
 }
 
 #[derive(Deserialize)]
@@ -93,6 +100,12 @@ struct Damaged {
     class: String,
     from: u64,
     to: u64,
+}
+
+/// Blocks that queries met damaged since the hub's start.
+fn damaged(client: &Client) -> Result<Vec<Damaged>, Failure> {
+    let page: GapPage = client.json("/api/v1/gaps?page_size=1")?;
+    Ok(page.damaged)
 }
 
 fn gaps(args: &StatusArgs) -> Result<(), Failure> {
@@ -162,9 +175,21 @@ fn export(args: &ExportArgs) -> Result<(), Failure> {
         ],
     );
     match &args.output {
-        None => to_stdout(&client, &path),
-        Some(file) => to_file(&client, &path, file),
+        None => to_stdout(&client, &path)?,
+        Some(file) => to_file(&client, &path, file)?,
     }
+    // The export itself met them, if they are among what it was to read.
+    let damaged = damaged(&client)?;
+    let records: u64 =
+        damaged.iter().filter(|block| block.class == "telemetry").map(|block| block.to - block.from).sum();
+    if records == 0 {
+        return Ok(());
+    }
+    Err(Failure::failed(format!(
+        "{} readings cannot be read, for they are damaged on the disk; those of them that were asked for are missing in \
+         this export: `relais-hub data gaps`",
+        thousands(records)
+    )))
 }
 
 fn to_stdout(client: &Client, path: &str) -> Result<(), Failure> {

@@ -64,7 +64,7 @@ fn render_list(devices: &[serde_json::Value]) -> String {
         let trouble = modbus["trouble"].as_str().map(printable).unwrap_or_default();
         table.row(vec![
             text(&device["name"]),
-            text(&modbus["state"]),
+            text(&device["state"]),
             by,
             device["series_count"].to_string(),
             modbus["latency_ms"].as_f64().map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1}")),
@@ -167,15 +167,15 @@ mod tests {
     #[test]
     fn the_list_shows_who_is_asked_and_who_speaks() {
         let devices = [
-            serde_json::json!({ "name": "boiler", "series_count": 3, "heard_time": "2026-11-22T04:00:00.000Z", "modbus": null }),
-            serde_json::json!({ "name": "meter", "series_count": 36, "heard_time": null, "modbus": {
+            serde_json::json!({ "name": "boiler", "state": "late", "series_count": 3, "heard_time": "2026-11-22T04:00:00.000Z", "modbus": null }),
+            serde_json::json!({ "name": "meter", "state": "silent", "series_count": 36, "heard_time": null, "modbus": {
                 "endpoint": "tcp://192.0.2.1:502", "unit": 4, "state": "silent", "latency_ms": 12.34,
                 "trouble": "no whole answer within 1000 ms" } }),
         ];
         assert_eq!(
             render_list(&devices),
             "name    state   by                                 series    ms  last heard                trouble\n\
-             boiler  -       mqtt                                    3     -  2026-11-22T04:00:00.000Z\n\
+             boiler  late    mqtt                                    3     -  2026-11-22T04:00:00.000Z\n\
              meter   silent  modbus tcp://192.0.2.1:502 unit 4      36  12.3  -                         no whole answer within 1000 ms\n"
         );
         assert!(render_list(&[]).starts_with("No devices yet."));

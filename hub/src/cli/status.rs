@@ -8,7 +8,7 @@ use hub_chassis::cli::output;
 use hub_chassis::config::ByteSize;
 use hub_chassis::number_text::{counted, duration, thousands};
 
-use hub_ui::live::message::HopLevel;
+use hub_ui::live::message::{HopLevel, Level};
 
 use super::args::StatusArgs;
 use super::client::Client;
@@ -30,6 +30,7 @@ fn render(status: &Status) -> String {
     let mut text = format!("{}\n{}\n\n", status.site, status.verdict);
     text.push_str(&strip(status));
     text.push('\n');
+    text.push_str(&needs(status));
     let facts = [
         ("hub", status.hub.clone()),
         ("version", status.version.clone()),
@@ -57,6 +58,35 @@ fn render(status: &Status) -> String {
     }
     text.push_str(&asked(&status.asked));
     text.push_str(&configuration(&status.configuration));
+    text
+}
+
+/// What needs somebody, with the devices it concerns. Nothing where all is well.
+fn needs(status: &Status) -> String {
+    let mut text = String::new();
+    for need in &status.needs {
+        let shape = match need.finding.level {
+            Level::Bad => shape(HopLevel::Bad),
+            Level::Warn => shape(HopLevel::Warn),
+            Level::Good => shape(HopLevel::Good),
+        };
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(text, "{shape} {}", output::printable(&need.finding.text));
+        if need.device_count > 1 {
+            let names: Vec<String> = need.devices.iter().map(|name| output::printable(name)).collect();
+            let more = match need.device_count.saturating_sub(need.devices.len() as u64) {
+                0 => String::new(),
+                more => format!(" and {} more", thousands(more)),
+            };
+            let _ = writeln!(text, "  {}{more}", names.join(", "));
+        }
+    }
+    if status.more_needs > 0 {
+        let _ = writeln!(text, "  and {} more", thousands(status.more_needs));
+    }
+    if !text.is_empty() {
+        text.push('\n');
+    }
     text
 }
 

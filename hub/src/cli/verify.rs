@@ -140,8 +140,9 @@ fn summary(shown: &[Vec<String>], blocks: u64, bytes: u64, records: u64, finding
     shown.iter().for_each(|row| table.row(row.clone()));
     let more = findings.saturating_sub(shown.len() as u64);
     let more = if more == 0 { String::new() } else { format!("and {} more\n", thousands(more)) };
-    let damaged = "Damaged blocks are kept for a person, and become gap rows when they are to be sent. \
-                   Back up the storage folder, and look at the disk's health.\n";
+    let damaged = "What is damaged stays as it is, and is told by `relais-hub status` from now on. Of blocks that central \
+                   has confirmed, central has a whole copy; the others become gap rows when they are to be sent. Back up \
+                   the storage folder, and look at the disk's health.\n";
     format!("{read}\n{}{more}\n{damaged}", table.render())
 }
 

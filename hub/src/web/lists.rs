@@ -16,9 +16,11 @@ use utoipa::ToSchema;
 use super::api::{Api, view_boot, view_stamp};
 use super::bins::BinsView;
 use super::params::Page;
+use super::picture::roster;
 use super::problem::ProblemView;
 use super::readings::{self, ReadingParams, ReadingsView};
 use crate::intake::{LastValue, Registry};
+use crate::roster::State as DeviceState;
 
 /// A page of devices.
 #[derive(Serialize, ToSchema)]
@@ -34,6 +36,8 @@ struct DeviceList {
 struct DeviceView {
     id: String,
     name: String,
+    /// As on the page.
+    state: DeviceState,
     /// When the hub last heard it, if since its start.
     #[schema(required)]
     heard_time: Option<String>,
@@ -94,13 +98,18 @@ pub(super) async fn devices(
     let after: Option<DeviceId> = token(page.page_token.as_deref())?;
     let size = page.size()?;
     let asked = api.devices.modbus().devices();
-    let list = device_page(&api.registry.lock(), &asked, after, size);
+    let registry = api.registry.lock();
+    let members = roster(&api, &registry, &asked).members();
+    let states = members.iter().filter_map(|member| Some((member.id?, member.state))).collect();
+    let list = device_page(&registry, &asked, &states, after, size);
+    drop(registry);
     Ok(Json(list).into_response())
 }
 
 fn device_page(
     registry: &Registry,
     asked: &[southbound::modbus::DeviceView],
+    states: &BTreeMap<DeviceId, DeviceState>,
     after: Option<DeviceId>,
     size: usize,
 ) -> DeviceList {
@@ -117,6 +126,7 @@ fn device_page(
     let view = |device: &&hub_model::Device| DeviceView {
         id: device.id.to_string(),
         name: device.name.to_string(),
+        state: states.get(&device.id).copied().unwrap_or(DeviceState::NotTested),
         heard_time: heard(registry, asked, device).and_then(|at| view_boot(catalog.clock(), at).time),
         series_count: series_counts.get(&device.id).copied().unwrap_or(0),
         modbus: asked

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use hub_chassis::http::Problem;
 use hub_chassis::metrics::MetricRow;
 use hub_chassis::time_text::format_utc;
-use hub_ui::live::message::{Counts, LinkState, Path};
+use hub_ui::live::message::{Counts, LinkState, Need, Path};
 use serde::{Deserialize, Serialize};
 use southbound::modbus::{DeviceState, DeviceView};
 use utoipa::ToSchema;
@@ -19,7 +19,7 @@ use super::picture::LogNow;
 use super::problem::{ProblemView, unreadable};
 use super::wear::WearStatus;
 use crate::devices::Devices;
-use crate::findings::{path, verdict};
+use crate::findings::{needs, path, verdict};
 use crate::north::{LinkView, link_view, lost_enrolment};
 
 /// A screen of them; `/api/v1/devices` has all.
@@ -36,6 +36,12 @@ pub struct Status {
     pub version: String,
     /// One to three sentences: the hub, its devices, its link.
     pub verdict: String,
+    /// What needs somebody, the gravest first: at most 20.
+    #[serde(default)]
+    pub needs: Vec<Need>,
+    /// How many more there are.
+    #[serde(default)]
+    pub more_needs: u64,
     /// The way of a reading.
     pub path: Path,
     /// Whether it does.
@@ -247,12 +253,15 @@ fn status_of(api: &Api) -> Result<Status, Problem> {
         link.says.push_str(lost_enrolment(&link.says, log.central.confirmed));
     }
     let findings = verdict(&picture);
+    let (needs, more_needs) = needs(&picture);
     let sentences: Vec<&str> = findings.iter().map(|finding| finding.text.as_str()).collect();
     Ok(Status {
         hub: api.facts.hub.to_string(),
         site: api.facts.settings.now().site.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         verdict: sentences.join(" "),
+        needs,
+        more_needs,
         path: path(&picture),
         working: picture.troubles.worst().is_none(),
         time: time.time.map(|_| format_utc(api.clock.utc())),

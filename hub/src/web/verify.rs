@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use hub_chassis::http::Problem;
 use hub_store::{Finding, FindingKind, Reader};
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 use utoipa::ToSchema;
 
 use super::api::Api;
@@ -99,7 +100,13 @@ fn write_all(out: &mut Out, reader: &Reader) -> Result<(), Ended> {
 }
 
 fn tell(out: &mut Out, found: &mut Vec<Finding>) -> Result<(), Ended> {
-    found.drain(..).try_for_each(|finding| put(out, &line(&finding)))
+    found.drain(..).try_for_each(|finding| {
+        let line = line(&finding);
+        if let VerifyLine::Finding { class, from, to, text, .. } = &line {
+            warn!(class, from, to, "verification: {text}");
+        }
+        put(out, &line)
+    })
 }
 
 fn put(out: &mut Out, line: &VerifyLine) -> Result<(), Ended> {

@@ -1,7 +1,7 @@
 //! Verifying: every checksum, every record and every number, read again and counted anew.
 //!
-//! Looks at one moment of the log, block after block, and changes nothing: what it finds damaged becomes a gap row when
-//! it is to be sent (see `table/mend.rs`), not here. Reading goes past the tables' cache into the file, but not past the
+//! Looks at one moment of the log, block after block, and changes no byte: what it finds damaged is told from then on as what
+//! a query met, and becomes a gap row when it is to be sent (see `table/mend.rs`), not here. Reading goes past the tables' cache into the file, but not past the
 //! page cache of the system.
 
 use std::collections::BTreeSet;
@@ -180,6 +180,7 @@ impl Verification {
         let mut wrong = |kind| found.push(Finding { class: sequence.class, range: row.range, kind });
         let Some(bytes) = bytes else {
             wrong(FindingKind::Damaged(block::BlockError::Missing.to_string()));
+            self.shared.note_damaged(sequence.class, row.range);
             return Ok(());
         };
         self.verified.blocks += 1;
@@ -188,6 +189,7 @@ impl Verification {
             Ok(decoded) => decoded,
             Err(error) => {
                 wrong(FindingKind::Damaged(error.to_string()));
+                self.shared.note_damaged(sequence.class, row.range);
                 return Ok(());
             }
         };

@@ -136,6 +136,8 @@ fn a_bad_byte_is_found_wherever_it_is_in_a_block() {
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!((found[0].class, found[0].range), (T, SeqRange::new(10, 20)));
         assert!(matches!(&found[0].kind, FindingKind::Damaged(why) if why.contains("checksum")), "{found:?}");
+        let told = Reader::new(log.shared()).damaged().expect("the index reads");
+        assert_eq!(told, [(T, SeqRange::new(10, 20))], "from now on it is told everywhere");
     }
 }
 

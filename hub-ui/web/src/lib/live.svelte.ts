@@ -28,6 +28,8 @@ class Live implements Replica {
 
   #source: EventSource | null = null;
   #device: string | null = null;
+  /** A device that the hub does not know, as far as one can tell from a stream it refused. */
+  #unknown: string | null = null;
   #lastId = '';
   #hubMinusLocal = 0;
   #hubTime: { utc: number; local: number } | null = null;
@@ -44,6 +46,7 @@ class Live implements Replica {
   watch(device: string | null): void {
     if (device === this.#device) return;
     this.#device = device;
+    this.#unknown = null;
     this.#lastId = '';
     this.series.clear();
     if (this.#openedAt > 0) this.#open();
@@ -63,13 +66,28 @@ class Live implements Replica {
     this.#source?.close();
     this.#openedAt = performance.now();
     const query = new URLSearchParams();
-    if (this.#device !== null) query.set('device', this.#device);
+    if (this.#device !== null && this.#device !== this.#unknown) query.set('device', this.#device);
     if (this.#lastId !== '') query.set('last_event_id', this.#lastId);
     const source = new EventSource(`/api/v1/stream${query.size > 0 ? `?${query}` : ''}`);
     source.addEventListener('change', (event) => {
       if (source === this.#source) this.#take(event);
     });
+    source.addEventListener('error', () => {
+      // Refused, not cut off. Without the device there is at least the site, and perhaps the news that there is no such device.
+      const refused = source === this.#source && source.readyState === EventSource.CLOSED;
+      if (!refused || this.#device === null || this.#device === this.#unknown) return;
+      this.#unknown = this.#device;
+      this.#open();
+    });
     this.#source = source;
+  }
+
+  /** Asks for the device again once the hub knows it: it is new, or the stream was refused for another reason. */
+  #retryUnknown(): void {
+    if (this.#unknown === null || ![...this.devices.values()].some((device) => device.name === this.#unknown)) return;
+    this.#unknown = null;
+    this.#lastId = '';
+    this.#open();
   }
 
   #take(event: MessageEvent<string>): void {
@@ -94,6 +112,7 @@ class Live implements Replica {
       }
       return;
     }
+    this.#retryUnknown();
     const sinceWord = local - Math.max(this.heardAt, this.#openedAt);
     if (this.#source?.readyState === EventSource.CLOSED ? sinceWord > RETRY_MS : sinceWord > SILENCE_MAX_MS) this.#open();
     const silent = local - this.heardAt > SILENCE_MAX_MS;
