@@ -70,7 +70,7 @@ pub(crate) fn made_block(lane: Lane, range: SeqRange, filler: u8) -> Vec<u8> {
     let body = [filler; 40];
     let mut out = Vec::new();
     out.extend(b"RBLK");
-    out.extend(1u16.to_le_bytes());
+    out.extend(hub_store::block::BLOCK_VERSION.to_le_bytes());
     out.extend(0u16.to_le_bytes());
     out.extend([lane.class.number(), 1]);
     out.extend(BOOT.to_bytes());

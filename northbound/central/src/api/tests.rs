@@ -344,7 +344,7 @@ async fn a_check_finds_what_went_bad() {
     storage.packs().remove(objects[1].id).await.unwrap();
     let bad = crate::check::check(storage).await.unwrap();
     assert!(bad.found.starts_with("storage has problems"), "{}", bad.found);
-    assert!(bad.problems.iter().any(|p| p.contains("malformed block magic")), "{:#?}", bad.problems);
+    assert!(bad.problems.iter().any(|p| p.contains("malformed magic")), "{:#?}", bad.problems);
     assert!(bad.problems.iter().any(|p| p.contains("is missing")), "{:#?}", bad.problems);
     central.stop().await;
 }

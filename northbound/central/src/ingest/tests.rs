@@ -151,6 +151,8 @@ async fn what_is_no_block_or_another_is_refused() {
     let mut newer = block(r(0, 10));
     if let Content::Block(bytes) = &mut newer.content {
         bytes[4] = 9;
+        let crc = crc32c::crc32c_append(crc32c::crc32c(&bytes[..94]), &bytes[98..]);
+        bytes[94..98].copy_from_slice(&crc.to_le_bytes());
     }
     assert_eq!(refused(newer).await, RefusalCode::BlockVersion);
     assert_eq!(refused(Arrival { range: r(0, 11), ..block(r(0, 10)) }).await, RefusalCode::BlockDamaged);
