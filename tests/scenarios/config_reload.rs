@@ -173,10 +173,13 @@ fn a_reload_with_any_problem_changes_nothing_and_tells_every_problem() {
 fn a_key_that_needs_a_restart_refuses_the_whole_reload_and_is_taken_over_by_one() {
     let mut hub = Hub::start("reload-restart");
     let other = hub.place().file("other.sock");
-    let text = "[site]\nname = \"Hall 3\"\n[web]\nlisten = \"127.0.0.1:1\"\n[[mqtt.listener]]\n\
-                address = \"127.0.0.1:0\"\nanonymous = true\n";
+    let text = format!(
+        "[site]\nname = \"Hall 3\"\n[web]\nlisten = \"127.0.0.1:1\"\n[[mqtt.listener]]\n\
+         address = \"{}\"\nanonymous = true\n",
+        hub.mqtt()
+    );
     // The listener is written in another way, and is the same.
-    hub.reload_with(text);
+    hub.reload_with(&text);
     wait_for_reloads(&hub, (0, 1));
     let status = hub.status();
     assert_eq!(status["site"], "test site", "nothing is changed");
