@@ -105,6 +105,7 @@ impl<M: Medium> Agent<M> {
     pub fn handle_stop(&mut self, now: Moment) {
         self.session.handle_stop();
         self.queue.spill(now);
+        self.queue.note_delivered();
         self.go_on(now);
     }
 

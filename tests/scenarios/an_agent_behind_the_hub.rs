@@ -297,7 +297,8 @@ fn a_full_queue_drops_the_oldest_and_says_how_many() {
     let expected: Vec<f64> =
         (dropped + 1..=filled).map(|n| f64::from(u32::try_from(n).expect("few"))).collect();
     assert_eq!(values, expected, "the oldest are gone, the others are there, once, in order");
-    let _rows = site.wait_for_rows(METRIC, 3, RECONNECT_DEADLINE);
+    // Acknowledgements come in order: once what was measured since is there, those before it have come.
+    let _rows = site.wait_for_rows(METRIC, 6, RECONNECT_DEADLINE);
     assert_eq!(agent.terminate().code, Some(0));
     // The harness reads the queue as the agent does, and finds nothing that waits.
     let file = QueueFile::open(&agent.queue_dir(), QUEUE_BYTES).expect("nobody else has it");

@@ -155,6 +155,16 @@ impl<M: Medium> Queue<M> {
         }
     }
 
+    /// Notes what was delivered and not noted yet, for an orderly stop: the next run does not send it again.
+    pub fn note_delivered(&mut self) {
+        let Some(ring) = self.ring.as_mut().filter(|_| self.unmarked > 0) else { return };
+        let Some(oldest) = ring.oldest().map(|entry| entry.number) else { return };
+        self.unmarked = 0;
+        if let Err(error) = ring.mark_done_below(oldest).and_then(|()| ring.sync()) {
+            self.problem = Some(error);
+        }
+    }
+
     /// When [`Queue::handle_timeout`] has something to do.
     pub fn poll_timeout(&self) -> Option<Duration> {
         let oldest = self.fresh.front().filter(|_| self.ring.is_some())?;
